@@ -1,0 +1,1 @@
+"""Fitting latency profiles on measured tables."""

@@ -1,0 +1,62 @@
+"""Attention of one layer: prefill by tokens and their squares, decode by batch and bytes of KV read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from calibrate.relative import Error, fit, held_out, ramps, values_at_knots
+
+HEAD_DIM, ELEMENT_BYTES = 128, 2
+HELD_OUT_HEADS = 40
+OPERAND_KNOTS = np.array([0, 8, 16, 32, 64, 128, 4096], dtype=np.float64) * 2**20
+SMALLEST_CONTEXT = 64
+LAUNCH_BOUND_BYTES = 2**21
+
+
+def fit_prefill(attention: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Error]]:
+    """Coefficients of :class:`simlora.latency.kernels.PrefillAttention`."""
+    rows = attention[(attention.num_heads >= 32) & (attention.isl >= 16)]
+    heads, kv_heads, batch, prompt = (
+        rows[name].to_numpy(dtype=np.float64) for name in ("num_heads", "num_key_value_heads", "batch_size", "isl")
+    )
+    seconds = rows.seconds.to_numpy(dtype=np.float64)
+    operands = 2 * (heads + kv_heads) * HEAD_DIM * ELEMENT_BYTES * batch * prompt
+    basis = np.column_stack([heads * batch * prompt**2, ramps(operands, OPERAND_KNOTS)])
+    lengths = np.unique(prompt)
+    errors = {
+        "prompt lengths": held_out(basis, seconds, np.isin(prompt, lengths[1::2])),
+        f"{HELD_OUT_HEADS} heads": held_out(basis, seconds, heads == HELD_OUT_HEADS),
+    }
+    pair, *ramp = fit(basis, seconds)
+    values = values_at_knots(np.array(ramp), OPERAND_KNOTS)
+    return {"pair_s": float(pair), "knots": [float(k) for k in OPERAND_KNOTS], "values": values}, errors
+
+
+def fit_decode(attention: pd.DataFrame, cache_bytes: int) -> tuple[dict[str, Any], dict[str, Error]]:
+    """Coefficients of :class:`simlora.latency.kernels.DecodeAttention`.
+
+    Between two visits of a layer a decode step streams all weights, so KV is never cached; of the table, only calls
+    whose KV exceeds the last-level cache, or is so small that the launch bounds them, show what a step sees.
+    """
+    kv = 2 * attention.num_key_value_heads * HEAD_DIM * ELEMENT_BYTES * attention.batch_size * attention.kv_len
+    cold = (kv >= 1.5 * cache_bytes) | (kv <= LAUNCH_BOUND_BYTES)
+    rows = attention[(attention.num_heads >= 32) & (attention.kv_len >= SMALLEST_CONTEXT) & cold]
+    kv_bytes = kv[rows.index].to_numpy(dtype=np.float64)
+    batch, heads, context = (rows[name].to_numpy(dtype=np.float64) for name in ("batch_size", "num_heads", "kv_len"))
+    seconds = rows.seconds.to_numpy(dtype=np.float64)
+    basis = np.column_stack([np.ones_like(batch), batch, kv_bytes])
+    errors = {
+        "contexts": held_out(basis, seconds, np.isin(context, np.unique(context)[1::2])),
+        f"{HELD_OUT_HEADS} heads": held_out(basis, seconds, heads == HELD_OUT_HEADS),
+    }
+    launch, sequence, per_byte = fit(basis, seconds)
+    table = {
+        "launch_s": float(launch),
+        "sequence_s": float(sequence),
+        "bytes_per_s": float(1 / per_byte),
+        "max_context_tokens": int((batch * context).max()),
+    }
+    return table, errors

@@ -1,0 +1,119 @@
+"""``python -m calibrate.public_tables``: the shipped kernel profiles, fitted on NVIDIA's aiconfigurator tables.
+
+Reads ``$SIMLORA_DATA/calibration/aiconfigurator`` and writes ``simlora/latency/profiles/*.toml``: coefficients with
+their source and their error on held-out points, never the tables.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import tomli_w
+
+from calibrate.attention import fit_decode, fit_prefill
+from calibrate.linear import fit_linear
+from calibrate.lora import fit_lora
+from calibrate.relative import Error
+from simlora.errors import ConfigError
+from simlora.latency.hardware import load_gpu
+
+SOURCE = "github.com/ai-dynamo/aiconfigurator 095f58a51c4ca8e61b66ec108d86f223f8d559ce, Apache-2.0"
+PROFILES = Path(__file__).parents[1] / "simlora" / "latency" / "profiles"
+EMPIRICAL_BANDWIDTH, ELEMENTWISE_LAUNCH_S = 0.8, 3e-6
+
+
+class Table(NamedTuple):
+    """One GPU of the tables: its name there, the last-level cache of its data sheet, the kernels that were timed."""
+
+    gpu: str
+    cache_bytes: int
+    gemm: str
+
+
+TABLES = {
+    "l40s": Table("l40s", 96 * 2**20, "vLLM 0.24.0"),
+    "a100-sxm-80gb": Table("a100_sxm", 40 * 2**20, "vLLM 0.14.0"),
+    "h100-sxm": Table("h100_sxm", 50 * 2**20, "vLLM 0.24.0"),
+    "h200-sxm": Table("h200_sxm", 50 * 2**20, "vLLM 0.24.0"),
+}
+
+
+def read_tables(folder: Path, table: Table) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """(matrix products, prefill attention, decode attention) of one GPU, times in seconds."""
+    gemm = pd.read_csv(folder / f"gemm_bf16_{table.gpu}.csv")
+    gemm["seconds"] = gemm.latency_ms * 1e-3
+    gemm = gemm.groupby(["m", "n", "k"])[["seconds"]].median().reset_index()
+    return gemm, _attention(folder, table, "context"), _attention(folder, table, "generation")
+
+
+def _attention(folder: Path, table: Table, phase: str) -> pd.DataFrame:
+    rows = pd.read_csv(folder / f"attention_{phase}_bf16.csv")
+    rows["seconds"] = rows.latency_ms * 1e-3
+    return rows[(rows.gpu == table.gpu) & rows.backend.str.startswith("sglang")].reset_index(drop=True)
+
+
+def fit_profile(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, dict[str, Error]]]:
+    """(a table for :class:`simlora.latency.kernels.KernelProfile`, errors of its parts on held-out points)."""
+    table = TABLES[name]
+    gemm, prefill, decode = read_tables(folder, table)
+    errors: dict[str, dict[str, Error]] = {}
+    profile: dict[str, Any] = {
+        "schema_version": 1,
+        "name": name,
+        "gpu": name,
+        "label": "public-table",
+        "source": SOURCE,
+        "valid": "16-bit weights and KV, head dimension 128, one GPU",
+        "max_prefill_tokens": int(gemm.m.max()),
+        "max_batch": int(decode.batch_size.max()),
+    }
+    large = f"{int(gemm.m.min())} to {int(gemm.m.max())} tokens"
+    fits = {
+        "linear": (fit_linear(gemm), f"torch linear with {table.gemm}", f"{large}; n, k 1024 to 16384, n k >= 8 M"),
+        "prefill_attention": (fit_prefill(prefill), "SGLang 0.5.10", "16 to 16384 tokens a prompt; 32 to 64 heads"),
+        "decode_attention": (fit_decode(decode, table.cache_bytes), "SGLang 0.5.10", "contexts of 64 to 16384 tokens"),
+        "lora": (fit_lora(gemm), f"torch linear with {table.gemm}", "one adapter, rank <= 128; below 32 the launch"),
+    }
+    for part, ((coefficients, held), kernels, valid) in fits.items():
+        errors[part] = held
+        stated = "; ".join(f"held-out {what}: {error}" for what, error in held.items())
+        head = {"label": "public-table", "source": f"{SOURCE}; {kernels}", "valid": valid, "error": stated}
+        profile[part] = head | coefficients
+    profile["elementwise"] = {
+        "label": "derived",
+        "source": f"{SOURCE}; systems/*.yaml: 3 us a kernel, 0.8 of nominal memory bandwidth",
+        "valid": "any token count; operands that stay in the cache are faster",
+        "launch_s": ELEMENTWISE_LAUNCH_S,
+        "bytes_per_s": EMPIRICAL_BANDWIDTH * load_gpu(name).hbm_bytes_per_s,
+    }
+    return profile, errors
+
+
+def rounded(value: Any) -> Any:
+    """Six significant digits: far below the error of any fit."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
+    return {key: rounded(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def main() -> None:
+    """Fit and write all profiles, printing held-out errors."""
+    folder = Path(os.environ.get("SIMLORA_DATA", "")) / "calibration" / "aiconfigurator"
+    if not folder.is_dir():
+        raise ConfigError(f"SIMLORA_DATA must name a folder holding calibration/aiconfigurator (looked for {folder})")
+    for name in TABLES:
+        profile, errors = fit_profile(folder, name)
+        (PROFILES / f"{name}.toml").write_text(tomli_w.dumps(rounded(profile)), encoding="utf-8")
+        print(name)
+        for part, held in errors.items():
+            for what, error in held.items():
+                print(f"  {part}, held-out {what}: {error}")
+
+
+if __name__ == "__main__":
+    main()

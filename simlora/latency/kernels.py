@@ -1,0 +1,93 @@
+"""Fitted kernel times of one GPU: few coefficients, each form monotone in all its arguments.
+
+Units: seconds, bytes, tokens; one layer unless said otherwise. Matrix products are C[m, n] = A[m, k] B[k, n] in 16 bit.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from simlora.latency.sources import Sourced
+
+Coefficient = Annotated[float, Field(ge=0)]
+
+
+class PiecewiseLinear(Sourced):
+    """A non-decreasing piecewise linear function through (knot, value), continued with its last slope."""
+
+    knots: tuple[Coefficient, ...] = Field(min_length=2)
+    values: tuple[Coefficient, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _increasing(self) -> PiecewiseLinear:
+        if len(self.knots) != len(self.values):
+            raise ValueError("knots and values must have the same length")
+        if any(a >= b for a, b in zip(self.knots, self.knots[1:], strict=False)):
+            raise ValueError("knots must increase")
+        if any(a > b for a, b in zip(self.values, self.values[1:], strict=False)):
+            raise ValueError("values must not decrease")
+        return self
+
+
+class LinearKernels(PiecewiseLinear):
+    """One matrix product: launch_s + n k w(m) + row_s m (n + k), w(m) through (knots = m, values = s per weight).
+
+    w is the roofline: flat while reading the weights bounds it, rising with m once arithmetic does.
+    """
+
+    launch_s: Coefficient
+    row_s: Coefficient
+
+
+class PrefillAttention(PiecewiseLinear):
+    """Causal attention over new tokens: w(bytes of q, k, v and output) + pair_s heads sum(n (n + 2 past)).
+
+    w steps up where the operands leave the last-level cache.
+    """
+
+    pair_s: Coefficient
+
+
+class DecodeAttention(Sourced):
+    """One new token per sequence: launch_s + sequence_s batch + (bytes of K and V read) / bytes_per_s."""
+
+    launch_s: Coefficient
+    sequence_s: Coefficient
+    bytes_per_s: float = Field(gt=0)
+    max_context_tokens: int = Field(gt=0, description="largest measured sum of contexts of a batch")
+
+
+class LoraKernels(Sourced):
+    """Shrink and expand of one unmerged adapter on one projection d_in -> d_out:
+
+    2 launch_s + rank (d_in + d_out) (weight_s + product_s m) + row_s m (d_in + d_out).
+    """
+
+    launch_s: Coefficient
+    weight_s: Coefficient
+    product_s: Coefficient
+    row_s: Coefficient
+
+
+class ElementwiseKernels(Sourced):
+    """Norms, rotary embedding, activation: launch_s each, then bytes moved over bytes_per_s."""
+
+    launch_s: Coefficient
+    bytes_per_s: float = Field(gt=0)
+
+
+class KernelProfile(Sourced):
+    """All kernels of one GPU."""
+
+    schema_version: int = Field(ge=1, le=1)
+    name: str
+    gpu: str = Field(description="a GPU of the hardware catalogue")
+    max_prefill_tokens: int = Field(gt=0)
+    max_batch: int = Field(gt=0)
+    linear: LinearKernels
+    prefill_attention: PrefillAttention
+    decode_attention: DecodeAttention
+    lora: LoraKernels
+    elementwise: ElementwiseKernels

@@ -1,0 +1,72 @@
+"""The catalogue of backbones, and any other from its Hugging Face ``config.json``."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from simlora.entities import Backbone
+from simlora.errors import ConfigError, unknown_name
+
+# layers, hidden, heads, kv_heads, head_dim, intermediate, vocab: the models' published config.json
+CATALOGUE = {
+    "llama-2-7b": (32, 4096, 32, 32, 128, 11008, 32000),
+    "llama-2-13b": (40, 5120, 40, 40, 128, 13824, 32000),
+    "llama-3.1-8b": (32, 4096, 32, 8, 128, 14336, 128256),
+}
+PARAM_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4}
+
+
+def list_backbones() -> list[str]:
+    """Names of the shipped backbones."""
+    return sorted(CATALOGUE)
+
+
+@cache
+def load_backbone(name: str) -> Backbone:
+    """A backbone of the catalogue, or from the path of a Hugging Face ``config.json`` (named after its folder).
+
+    One object per name, so that identity is equality. Raises :class:`ConfigError` for an unknown name or a bad file.
+    """
+    if name in CATALOGUE:
+        return Backbone(name, *CATALOGUE[name])
+    path = Path(name)
+    if path.suffix != ".json" and not path.is_dir():
+        raise unknown_name("backbone", name, CATALOGUE)
+    return _from_config(path / "config.json" if path.is_dir() else path)
+
+
+def _from_config(path: Path) -> Backbone:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: not a JSON file: {error}") from None
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path}: expected an object, found {type(config).__name__}")
+    heads, hidden = _count(config, "num_attention_heads", path), _count(config, "hidden_size", path)
+    dtype = config.get("torch_dtype", config.get("dtype", "float16"))
+    if dtype not in PARAM_BYTES:
+        raise ConfigError(f'{path}: torch_dtype "{dtype}" is not one of {", ".join(PARAM_BYTES)}')
+    return Backbone(
+        name=path.resolve().parent.name,
+        layers=_count(config, "num_hidden_layers", path),
+        hidden=hidden,
+        heads=heads,
+        kv_heads=_count(config, "num_key_value_heads", path) if config.get("num_key_value_heads") else heads,
+        head_dim=_count(config, "head_dim", path) if config.get("head_dim") else hidden // heads,
+        intermediate=_count(config, "intermediate_size", path),
+        vocab=_count(config, "vocab_size", path),
+        tied_embeddings=bool(config.get("tie_word_embeddings", False)),
+        param_bytes=PARAM_BYTES[dtype],
+    )
+
+
+def _count(config: dict[str, Any], key: str, path: Path) -> int:
+    value = config.get(key)
+    if not isinstance(value, int) or value < 1:
+        raise ConfigError(f"{path}: {key} must be a positive integer (found {value!r})")
+    return value

@@ -1,0 +1,63 @@
+"""Where a figure comes from, and how a file of such figures is read or refused."""
+
+from __future__ import annotations
+
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from simlora.errors import ConfigError, did_you_mean
+
+T = TypeVar("T")
+
+
+class Label(StrEnum):
+    """How far a figure can be trusted, best first."""
+
+    MEASURED = "measured"
+    PUBLIC_TABLE = "public-table"
+    TRANSFERRED = "transferred"
+    DERIVED = "derived"
+    FIGURE_ONLY = "figure-only"
+    ASSUMPTION = "assumption"
+
+
+class Sourced(BaseModel):
+    """Base of every entry of a latency file: an entry without label, source and valid range is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    label: Label
+    source: str = Field(min_length=1, description="repository, commit, licence; paper, section; or why assumed")
+    valid: str = Field(min_length=1, description="the range in which the figures hold")
+    error: str = Field(default="not stated", description="held-out error or spread")
+
+
+def read_toml(path: Path, schema: type[T], **values: Any) -> T:
+    """Read ``path`` and check it against ``schema``; ``values`` are added to what the file says.
+
+    Raises :class:`ConfigError` naming the file, the key, the value found and what is allowed.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from None
+    try:
+        return TypeAdapter(schema).validate_python({**values, **table})
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_first_fault(error)}") from None
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return f'key "{key}" is missing; every entry states label, source and valid range'
+    if first["type"] == "extra_forbidden":
+        return f'no key "{key}"{did_you_mean(str(first["loc"][-1]), ())}'
+    return f"{key}: {first['msg']} (found {first['input']!r})"
