@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +46,7 @@ def held_out(basis: Array, seconds: Array, held: NDArray[np.bool_]) -> Error:
 
 def ramps(x: Array, knots: Array) -> Array:
     """Basis of non-decreasing piecewise linear functions: a constant, then one ramp between each pair of knots."""
-    return np.stack([np.ones_like(x), *(np.clip(x, low, high) - low for low, high in pairs)], axis=1)
+    return np.stack([np.ones_like(x), *(np.clip(x, low, high) - low for low, high in pairwise(knots))], axis=1)
 
 
 def values_at_knots(coefficients: Array, knots: Array) -> list[float]:
