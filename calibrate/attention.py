@@ -41,21 +41,22 @@ def fit_decode(attention: pd.DataFrame, cache_bytes: int) -> tuple[dict[str, Any
     Between two visits of a layer a decode step streams all weights, so KV is never cached; of the table, only calls
     whose KV exceeds the last-level cache, or is so small that the launch bounds them, show what a step sees.
     """
-    kv = 2 * attention.num_key_value_heads * HEAD_DIM * ELEMENT_BYTES * attention.batch_size * attention.kv_len
+    token = 2 * attention.num_key_value_heads * HEAD_DIM * ELEMENT_BYTES
+    kv = token * attention.batch_size * attention.kv_len
     cold = (kv >= 1.5 * cache_bytes) | (kv <= LAUNCH_BOUND_BYTES)
     rows = attention[(attention.num_heads >= 32) & (attention.kv_len >= SMALLEST_CONTEXT) & cold]
-    kv_bytes = kv[rows.index].to_numpy(dtype=np.float64)
+    kv_bytes, token_bytes = (column[rows.index].to_numpy(dtype=np.float64) for column in (kv, token))
     batch, heads, context = (rows[name].to_numpy(dtype=np.float64) for name in ("batch_size", "num_heads", "kv_len"))
     seconds = rows.seconds.to_numpy(dtype=np.float64)
-    basis = np.column_stack([np.ones_like(batch), batch, kv_bytes])
+    basis = np.column_stack([np.ones_like(batch), batch * token_bytes, kv_bytes])
     errors = {
         "contexts": held_out(basis, seconds, np.isin(context, np.unique(context)[1::2])),
         f"{HELD_OUT_HEADS} heads": held_out(basis, seconds, heads == HELD_OUT_HEADS),
     }
-    launch, sequence, per_byte = fit(basis, seconds)
+    launch, per_sequence_byte, per_byte = fit(basis, seconds)
     table = {
         "launch_s": float(launch),
-        "sequence_s": float(sequence),
+        "sequence_tokens": float(per_sequence_byte / per_byte),
         "bytes_per_s": float(1 / per_byte),
         "max_context_tokens": int((batch * context).max()),
     }

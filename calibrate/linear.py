@@ -9,7 +9,7 @@ import pandas as pd
 
 from calibrate.relative import Array, Error, fit, held_out, ramps, values_at_knots
 
-KNOTS = np.array([1, 32, 64, 128, 256, 512, 1024, 2048, 4096, 32768], dtype=np.float64)
+KNOTS = np.array([1, 64, 128, 256, 512, 1024, 2048, 8192, 32768], dtype=np.float64)
 SMALLEST_DIM, SMALLEST_WEIGHTS = 1024, 4096 * 2048  # smaller products are not projections of a 7B model or larger
 
 

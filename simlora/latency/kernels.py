@@ -51,10 +51,13 @@ class PrefillAttention(PiecewiseLinear):
 
 
 class DecodeAttention(Sourced):
-    """One new token per sequence: launch_s + sequence_s batch + (bytes of K and V read) / bytes_per_s."""
+    """One new token per sequence: launch_s + (K and V of the contexts and of sequence_tokens each) / bytes_per_s.
+
+    sequence_tokens stands for the reads beyond a context's own: queries, whole pages, partial sums.
+    """
 
     launch_s: Coefficient
-    sequence_s: Coefficient
+    sequence_tokens: Coefficient
     bytes_per_s: float = Field(gt=0)
     max_context_tokens: int = Field(gt=0, description="largest measured sum of contexts of a batch")
 

@@ -131,8 +131,8 @@ class ModelLatency:
         self._qkvo_bytes = 2 * (b.heads + b.kv_heads) * b.head_dim * b.param_bytes
         self._pair_s = b.layers * b.heads * kernels.prefill_attention.pair_s
         self._decode_attention_s = b.layers * kernels.decode_attention.launch_s
-        self._decode_attention_row_s = b.layers * kernels.decode_attention.sequence_s
         self._context_s = b.kv_bytes_per_token / kernels.decode_attention.bytes_per_s
+        self._decode_attention_row_s = self._context_s * kernels.decode_attention.sequence_tokens
 
     def _set_elementwise(self, kernels: KernelProfile) -> None:
         b = self.backbone

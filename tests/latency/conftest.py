@@ -1,0 +1,22 @@
+"""Clocks that the latency tests share."""
+
+from __future__ import annotations
+
+import pytest
+
+from simlora.latency import ModelLatency, list_backbones, list_engines, list_profiles, load_profile
+
+CASES = [(p, e, b) for p in list_profiles() for e in list_engines() for b in list_backbones()]
+
+
+@pytest.fixture(scope="session", params=CASES, ids=lambda case: "-".join(case))
+def model(request: pytest.FixtureRequest) -> ModelLatency:
+    """Every shipped backbone on every shipped profile under every shipped engine."""
+    profile, engine, backbone = request.param
+    return load_profile(profile, engine).model(backbone)
+
+
+@pytest.fixture(scope="session")
+def llama() -> ModelLatency:
+    """Llama-2-7B on L40S under eager Transformers."""
+    return load_profile("l40s", "hf-eager").model("llama-2-7b")

@@ -1,0 +1,47 @@
+"""The shipped coefficients are those of the public tables, with the errors they state."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from calibrate import engine_tables, public_tables
+from simlora.latency import load_engine
+from simlora.latency import profile as profile_module
+
+
+@pytest.mark.parametrize("name", sorted(public_tables.TABLES))
+def test_the_shipped_profile_is_what_the_tables_give(name: str, data_dir: Path) -> None:
+    fitted, errors = public_tables.fit_profile(data_dir / "calibration" / "aiconfigurator", name)
+    shipped = tomllib.loads((profile_module.HERE / f"{name}.toml").read_text())
+    for part in ("linear", "prefill_attention", "decode_attention", "lora", "elementwise"):
+        for key, value in public_tables.rounded(fitted[part]).items():
+            expected = pytest.approx(value, rel=1e-4, abs=1e-18) if isinstance(value, (float, list)) else value
+            assert shipped[part][key] == expected, f"{part}.{key}"
+    for part, held in errors.items():
+        for what, error in held.items():
+            assert error.median <= 0.13, f"{part}, held-out {what}: {error}"
+            assert abs(error.bias) <= 0.16, f"{part}, held-out {what}: {error}"
+
+
+def test_eager_host_time_is_what_the_published_figure_leaves() -> None:
+    engine = load_engine("hf-eager")
+    assert engine.host.layer_s == pytest.approx(engine_tables.eager_layer_s(), rel=0.01)
+    first_run = next(stage for stage in engine.stage if stage.name == "first_run")
+    assert first_run.seconds == pytest.approx(engine_tables.first_run_s(), abs=0.02)
+
+
+def test_vllm_host_time_is_what_the_step_times_leave(data_dir: Path) -> None:
+    fitted = engine_tables.vllm_host(data_dir / "calibration" / "lora_dt")
+    engine = load_engine("vllm-0.8.5")
+    shipped = (
+        *(engine.host.step_s, engine.host.sequence_s),
+        *(engine.lora.slot_s, engine.lora.step_s, engine.lora.adapter_s, engine.lora.sequence_s),
+        *(engine.prefill_host.dispatch_s, engine.prefill_host.request_s),
+    )
+    assert shipped == pytest.approx(fitted[: len(shipped)], rel=0.01)
+    assert fitted.base.median <= 0.02
+    assert fitted.lora.median <= 0.02
+    assert fitted.lora.p90 <= 0.05
