@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -50,14 +50,30 @@ def read_toml(path: Path, schema: type[T], **values: Any) -> T:
     try:
         return TypeAdapter(schema).validate_python({**values, **table})
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_first_fault(error)}") from None
+        raise ConfigError(f"{path}: {_first_fault(error, schema)}") from None
 
 
-def _first_fault(error: ValidationError) -> str:
+def _first_fault(error: ValidationError, schema: Any) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":
         return f'key "{key}" is missing; every entry states label, source and valid range'
     if first["type"] == "extra_forbidden":
-        return f'no key "{key}"{did_you_mean(str(first["loc"][-1]), ())}'
+        *table, found = first["loc"]
+        return f'no key "{key}"{did_you_mean(str(found), _keys(schema, table))}'
     return f"{key}: {first['msg']} (found {first['input']!r})"
+
+
+def _keys(schema: Any, table: list[int | str]) -> list[str]:
+    """Keys that the table at this place of the file may have."""
+    model = _model(schema)
+    for part in table:
+        if isinstance(part, str) and part in model.model_fields:
+            model = _model(model.model_fields[part].annotation)
+    return list(model.model_fields)
+
+
+def _model(annotation: Any) -> type[BaseModel]:
+    """The pydantic model in an annotation such as ``dict[str, Loader]`` or ``tuple[Stage, ...]``."""
+    inner = [annotation, *get_args(annotation)]
+    return next(kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel))

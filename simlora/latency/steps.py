@@ -25,9 +25,9 @@ LOGIT_BYTES = 4  # engines sample in fp32
 
 
 class Curve:
-    """A piecewise linear function, evaluated by bisection."""
+    """A piecewise linear function of an integer, which remembers what it was asked."""
 
-    __slots__ = ("knots", "slopes", "values")
+    __slots__ = ("knots", "known", "slopes", "values")
 
     def __init__(self, fitted: PiecewiseLinear, factor: float = 1.0):
         self.knots = list(fitted.knots)
@@ -35,9 +35,14 @@ class Curve:
         points = list(zip(self.knots, self.values, strict=True))
         self.slopes = [(v1 - v0) / (k1 - k0) for (k0, v0), (k1, v1) in pairwise(points)]
 
-    def __call__(self, x: float) -> float:
-        i = min(max(bisect_right(self.knots, x) - 1, 0), len(self.slopes) - 1)
-        return self.values[i] + self.slopes[i] * (x - self.knots[i])
+        self.known: dict[int, float] = {}
+
+    def __call__(self, x: int) -> float:
+        value = self.known.get(x)
+        if value is None:
+            i = min(max(bisect_right(self.knots, x) - 1, 0), len(self.slopes) - 1)
+            value = self.known[x] = self.values[i] + self.slopes[i] * (x - self.knots[i])
+        return value
 
 
 class OutOfRange:
@@ -68,10 +73,16 @@ class ModelLatency:
         "_context_s",
         "_decode_attention_row_s",
         "_decode_attention_s",
+        "_dispatch_s",
         "_elementwise_row_s",
         "_elementwise_s",
         "_head_row_s",
         "_head_s",
+        "_host_adapter_s",
+        "_host_lora_s",
+        "_host_lora_sequence_s",
+        "_host_s",
+        "_host_sequence_s",
         "_layers_s",
         "_linear_row_s",
         "_linear_s",
@@ -83,6 +94,7 @@ class ModelLatency:
         "_pair_s",
         "_prefill_attention",
         "_qkvo_bytes",
+        "_request_s",
         "adapter_slots",
         "backbone",
         "engine",
@@ -111,10 +123,21 @@ class ModelLatency:
         self._max_batch = kernels.max_batch
         self._max_prefill_tokens = kernels.max_prefill_tokens
         self._max_context_tokens = kernels.decode_attention.max_context_tokens
+        self._set_host(engine)
         self._set_linear(kernels)
         self._set_attention(kernels)
         self._set_elementwise(kernels)
         self._set_lora(kernels, target_modules)
+
+    def _set_host(self, engine: EngineProfile) -> None:
+        host, lora, prefill = engine.host, engine.lora, engine.prefill_host
+        self._host_s = host.step_s + host.layer_s * self.backbone.layers
+        self._host_sequence_s = host.sequence_s
+        self._host_lora_s = lora.step_s + lora.slot_s * self.adapter_slots - lora.adapter_s
+        self._host_adapter_s = lora.adapter_s
+        self._host_lora_sequence_s = lora.sequence_s
+        self._dispatch_s = prefill.dispatch_s
+        self._request_s = prefill.request_s
 
     def _set_linear(self, kernels: KernelProfile) -> None:
         b, fitted = self.backbone, kernels.linear
@@ -155,11 +178,9 @@ class ModelLatency:
 
     def host_s(self, batch: int, adapters: int = 0) -> float:
         """Host seconds of any step over ``batch`` sequences: the part in which the GPU is idle."""
-        host, lora = self.engine.host, self.engine.lora
-        seconds = host.step_s + host.layer_s * self.backbone.layers + host.sequence_s * batch
+        seconds = self._host_s + self._host_sequence_s * batch
         if adapters:
-            seconds += lora.step_s + lora.slot_s * self.adapter_slots + lora.adapter_s * (adapters - 1)
-            seconds += lora.sequence_s * batch
+            seconds += self._host_lora_s + self._host_adapter_s * adapters + self._host_lora_sequence_s * batch
         return seconds
 
     def linear_s(self, tokens: int, logits: int) -> float:
@@ -236,8 +257,7 @@ class ModelLatency:
             self.out_of_range.tick_prefill(tokens, self._max_prefill_tokens)
         seconds = self.host_s(batch, adapters) + self.linear_s(tokens, batch) + self.lora_s(tokens, adapters, rank)
         if prefill_requests:
-            host = self.engine.prefill_host
-            seconds += host.dispatch_s + host.request_s * prefill_requests
+            seconds += self._dispatch_s + self._request_s * prefill_requests
             seconds += self._prefill_attention(new_tokens * self._qkvo_bytes) + self._pair_s * new_tokens_sq
         if decode_batch:
             seconds += self._decode_attention_s + self._decode_attention_row_s * decode_batch

@@ -21,6 +21,7 @@ def test_the_shipped_profile_is_what_the_tables_give(name: str, data_dir: Path) 
             expected = pytest.approx(value, rel=1e-4, abs=1e-18) if isinstance(value, (float, list)) else value
             assert shipped[part][key] == expected, f"{part}.{key}"
     for part, held in errors.items():
+        assert shipped[part]["error"] == fitted[part]["error"]
         for what, error in held.items():
             assert error.median <= 0.13, f"{part}, held-out {what}: {error}"
             assert abs(error.bias) <= 0.16, f"{part}, held-out {what}: {error}"

@@ -47,7 +47,7 @@ def edited(tmp_path: Path, source: Path, change: Callable[[dict[str, Any]], Any]
         (lambda t: t["lora"].pop("label"), r'key "lora.label" is missing'),
         (lambda t: t["decode_attention"].pop("valid"), r'key "decode_attention.valid" is missing'),
         (lambda t: t["linear"].update(launch_s=-1e-6), r"linear.launch_s: .*greater than or equal to 0.*-1e-06"),
-        (lambda t: t["linear"].update(speed=1), r'no key "linear.speed"'),
+        (lambda t: t["linear"].update(row=1), r'no key "linear.row"; did you mean "row_s"'),
         (lambda t: t["linear"]["values"].reverse(), r"values must not decrease"),
         (lambda t: t["linear"].update(label="guessed"), r"linear.label: .*'measured', 'public-table'.*'guessed'"),
         (lambda t: t.update(gpu="l40"), r'no GPU named "l40"; did you mean "l40s"'),
@@ -68,6 +68,7 @@ def test_a_kernel_profile_that_does_not_state_its_figures_is_refused(
         (lambda t: t["stage"][0].pop("source"), r'hf-eager.toml: key "stage.0.source" is missing'),
         (lambda t: t["stage"][1].update(after=["nothing"]), r'stage "library" comes after "nothing"'),
         (lambda t: t["stage"][1].update(name="container"), r'two stages are named "container"'),
+        (lambda t: t["stage"][1].update(second=1), r'no key "stage.1.second"; did you mean "seconds"'),
         (lambda t: t["kv"].update(usable_fraction=1.5), r"kv.usable_fraction: .*less than or equal to 1.*1.5"),
     ],
 )

@@ -48,7 +48,7 @@ def test_a_step_that_prefills_nothing_is_a_decode_step(model: ModelLatency) -> N
 
 
 def test_one_more_token_is_never_a_jump(model: ModelLatency) -> None:
-    for tokens in (31, 32, 64, 127, 128, 255, 256, 512, 1024, 2048, 4096, 8192):
+    for tokens in (31, 32, 64, 127, 128, 255, 256, 512, 1024, 2048, 4096):
         here, there = (model.prefill_s([n], [16]) for n in (tokens, tokens + 1))
         assert there - here < 0.02 * here
 
