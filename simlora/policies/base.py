@@ -1,0 +1,124 @@
+"""The roles a policy can play, one Protocol each.
+
+A policy is a dataclass: its fields are its configuration keys, its state lives in ``field(init=False)``. Its answer
+depends on its fields, on what it observed and on the view, and on nothing else (design law 1): no clock, no global
+randomness, no SimPy. Every role may also define
+
+* ``bind(context)``: called once before the run, with what it may know of the world besides the view;
+* ``observe(event)``: called with each event of :mod:`simlora.events`, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from simlora.actions import Binding, Demand, Dispatch, Eviction, Placement, Plan, Preempt, Route, Wait
+from simlora.entities import Function, QueuedRequest
+from simlora.events import Cause, CauseKind, Event
+from simlora.views import ClusterView, InstanceView, ReadyQueues
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from simlora.policies.estimates import Estimates
+
+
+class RoutingPolicy(Protocol):
+    """Which instance takes this work: one request as it arrives, or a formed batch."""
+
+    binding: Binding
+
+    def route(self, work: Sequence[QueuedRequest], function: Function, view: ClusterView) -> Route: ...
+
+
+class PlacementPolicy(Protocol):
+    """Where a new instance goes; ``None`` if nowhere fits now."""
+
+    def place(self, function: Function, view: ClusterView) -> Placement | None: ...
+
+
+class BatchingPolicy(Protocol):
+    """Who joins the running batch of ``at``; with ``at=None``: which batch to form of what waits at the front end."""
+
+    def next_batch(self, at: InstanceView | None, ready: ReadyQueues, view: ClusterView) -> Dispatch | Wait: ...
+
+
+class PlanPolicy(Protocol):
+    """What to load, start, stop or evict ahead of demand. Causes within one planning interval come together."""
+
+    causes: frozenset[CauseKind]
+
+    def plan(self, causes: Sequence[Cause], view: ClusterView) -> Plan: ...
+
+
+class OffloadPolicy(Protocol):
+    """What must leave a GPU so that a start or a batch fits; too little is an honest answer, and it then waits."""
+
+    def victims(self, demand: Demand, view: ClusterView) -> Sequence[Eviction]: ...
+
+
+class PreemptionPolicy(Protocol):
+    """Whose KV leaves when decoding outgrows memory."""
+
+    def preempt(self, at: InstanceView, view: ClusterView) -> Preempt: ...
+
+
+class KeepAlivePolicy(Protocol):
+    """Until when each stage of an instance that has just become idle stays: (stage, absolute time), inf for ever."""
+
+    def keep(self, instance: InstanceView, view: ClusterView) -> Sequence[tuple[str, float]]: ...
+
+
+class ScalingPolicy(Protocol):
+    """How many instances a function should have, starting ones included; asked every ``tick_s`` while it has work."""
+
+    tick_s: float
+
+    def desired(self, function: Function, view: ClusterView) -> int: ...
+
+
+class Forecast(Protocol):
+    """The arrival-rate estimator, shared by the policies of a system."""
+
+    def observe_arrival(self, function: Function, at_s: float) -> None: ...
+    def rate_per_s(self, function: Function, now_s: float) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyContext:
+    """What a policy may know besides the view: estimates of durations, the forecast, its own random stream."""
+
+    functions: Sequence[Function]
+    estimates: Estimates
+    forecast: Forecast
+    rng: np.random.Generator
+
+
+@runtime_checkable
+class Binds(Protocol):
+    """A policy that wants its context."""
+
+    def bind(self, context: PolicyContext) -> None: ...
+
+
+@runtime_checkable
+class Observes(Protocol):
+    """A policy that wants to see what happens."""
+
+    def observe(self, event: Event) -> None: ...
+
+
+ROLES = {
+    "routing": RoutingPolicy,
+    "placement": PlacementPolicy,
+    "batching": BatchingPolicy,
+    "preloading": PlanPolicy,
+    "rebalancing": PlanPolicy,
+    "offloading": OffloadPolicy,
+    "preemption": PreemptionPolicy,
+    "keepalive": KeepAlivePolicy,
+    "scaling": ScalingPolicy,
+    "forecast": Forecast,
+}

@@ -1,0 +1,57 @@
+"""What policies are told of durations and sizes: medians of the profile, never the draws of a run (design law 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from simlora.entities import Function, QueuedRequest
+from simlora.views import GpuView, InstanceView
+
+
+class Estimates(Protocol):
+    """Offline knowledge: the profile's medians for this system's engine, loader and sharing."""
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the cold-start stages in an order that respects precedence."""
+        ...
+
+    @property
+    def preloadable(self) -> tuple[str, ...]:
+        """The stages that may be done ahead of demand, same order."""
+        ...
+
+    @property
+    def shared_stages(self) -> tuple[str, ...]:
+        """The stages of which one copy on a GPU serves every instance there; none where nothing is shared."""
+        ...
+
+    def stage_s(self, function: Function, stage: str, gpu: GpuView | None = None) -> float:
+        """Seconds of one stage on ``gpu`` as it is now (a resident shared backbone is mapped, not loaded)."""
+        ...
+
+    def stage_host_bytes(self, function: Function, stage: str) -> int: ...
+    def stage_device_bytes(self, function: Function, stage: str, gpu: GpuView | None = None) -> int:
+        """Device bytes the stage adds on ``gpu``: the instance's own, and the shared backbone's if it is absent."""
+        ...
+
+    def start_s(self, function: Function, done: Mapping[str, int], gpu: GpuView | None = None) -> float:
+        """Seconds from the stages ``done`` to ready."""
+        ...
+
+    def start_bytes(self, function: Function, done: Mapping[str, int], gpu: GpuView) -> int:
+        """Device bytes that the missing stages add on ``gpu``."""
+        ...
+
+    def ttft_line(self, function: Function) -> tuple[float, float]:
+        """(T0, alpha) of the paper's profile: a warm batch of b has its first token after T0 + alpha (b - 1)."""
+        ...
+
+    def request_bytes(self, request: QueuedRequest) -> int:
+        """Device bytes that admitting the request reserves under the system's rule: KV and its share of activations."""
+        ...
+
+    def missing_s(self, instance: InstanceView) -> float:
+        """Seconds an existing instance still needs to be ready."""
+        ...

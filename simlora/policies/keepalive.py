@@ -1,0 +1,48 @@
+"""Keep-alive: how long an instance that has become idle keeps what it has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from simlora.entities import ArtifactKind
+from simlora.policies.registry import register
+from simlora.views import ClusterView, InstanceView
+
+
+@register("keepalive", "fixed")
+@dataclass
+class Fixed:
+    """All stages for ``seconds`` after the last batch, then the instance and its container end.
+
+    Source: the rule of most platforms (OpenWhisk 600 s, AWS Lambda about 600 s, Azure 1,200 s); SwarmLoRA's default is
+    60 s. ServerlessLoRA's own is not published.
+    """
+
+    seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seconds < math.inf:
+            raise ValueError(f"seconds must be a finite number, 0 or more (found {self.seconds})")
+
+    def keep(self, instance: InstanceView, view: ClusterView) -> Sequence[tuple[str, float]]:
+        return ((ArtifactKind.CONTAINER, view.now_s + self.seconds),)
+
+
+@register("keepalive", "forever")
+@dataclass
+class Forever:
+    """Nothing ever ends by itself, as on reserved GPUs."""
+
+    def keep(self, instance: InstanceView, view: ClusterView) -> Sequence[tuple[str, float]]:
+        return ((ArtifactKind.CONTAINER, math.inf),)
+
+
+@register("keepalive", "none")
+@dataclass
+class NoKeepAlive:
+    """An instance ends as soon as it is idle."""
+
+    def keep(self, instance: InstanceView, view: ClusterView) -> Sequence[tuple[str, float]]:
+        return ((ArtifactKind.CONTAINER, view.now_s),)

@@ -1,0 +1,155 @@
+"""Placement: the GPU, and perhaps the idle container there, in which a new instance starts.
+
+What fits is judged first by free memory, then by what would be free if every idle instance and unmapped backbone left:
+then the offloading policy decides who does. Host memory of a container that is taken over is not looked at, since all
+processes in it end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from simlora.actions import Placement
+from simlora.entities import Backbone, Function
+from simlora.policies.base import Forecast, PolicyContext
+from simlora.policies.estimates import Estimates
+from simlora.policies.registry import register
+from simlora.views import ClusterView, ContainerView, GpuView, InstanceState, InstanceView
+
+NOTHING: Mapping[str, int] = {}
+
+
+def idle_bytes(instances: Mapping[int, InstanceView]) -> int:
+    """Device bytes that the idle ones of these instances hold."""
+    return sum(sum(i.done.values()) for i in instances.values() if i.state is InstanceState.IDLE and not i.bound)
+
+
+def reclaimable_bytes(gpu: GpuView, keep: Backbone | None = None) -> int:
+    """Bytes free on a GPU once all that is idle there has left, backbone processes nobody maps included."""
+    unmapped = sum(b.bytes for b in gpu.backbones.values() if b.loaded and not b.mapped_by and b.backbone is not keep)
+    return gpu.free_bytes + idle_bytes(gpu.instances) + unmapped
+
+
+@dataclass
+class _Placement:
+    """What the placements share: room for the start-up stages and for the KV of a first request.
+
+    ``headroom_bytes`` stands for that KV (assumption: a gigabyte; 256 tokens of Llama-2-13B are 0.2 GB).
+    """
+
+    headroom_bytes: int = 1_000_000_000
+    _estimates: Estimates = field(init=False, repr=False, compare=False)
+    _forecast: Forecast = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.headroom_bytes < 0:
+            raise ValueError(f"headroom_bytes must be 0 or more (found {self.headroom_bytes})")
+
+    def bind(self, context: PolicyContext) -> None:
+        self._estimates = context.estimates
+        self._forecast = context.forecast
+
+    def _need_bytes(self, function: Function, gpu: GpuView) -> int:
+        return self._estimates.start_bytes(function, NOTHING, gpu) + self.headroom_bytes
+
+    def _best_gpu(
+        self, function: Function, view: ClusterView, rank: Callable[[GpuView], tuple[float, ...]]
+    ) -> GpuView | None:
+        """The least by ``rank`` of the GPUs that fit now, else of those that would if what is idle left."""
+        need = [(gpu, self._need_bytes(function, gpu)) for gpu in view.gpus]
+        fits = [gpu for gpu, bytes_ in need if bytes_ <= gpu.free_bytes]
+        if not fits:
+            fits = [gpu for gpu, bytes_ in need if bytes_ <= reclaimable_bytes(gpu, function.backbone)]
+        return min(fits, key=lambda gpu: (rank(gpu), gpu.index), default=None)
+
+
+@register("placement", "most-free")
+@dataclass
+class MostFree(_Placement):
+    """A new container on the GPU with the most free memory; ties go to the lowest index. The usual default."""
+
+    def place(self, function: Function, view: ClusterView) -> Placement | None:
+        gpu = self._best_gpu(function, view, lambda gpu: (-gpu.free_bytes,))
+        return Placement(gpu) if gpu is not None else None
+
+
+@register("placement", "backbone-affinity")
+@dataclass
+class BackboneAffinity(_Placement):
+    """A GPU that holds the backbone already, with the fewest active batches; else the one with the most free memory.
+
+    On it, the idle container whose processes are worth least (arrival rate x start-up seconds they save) is taken over.
+    Source: ServerlessLoRA, where adapter and kernels go to their backbone's GPU; which of several such GPUs and which
+    idle container is not stated (assumption).
+    """
+
+    def place(self, function: Function, view: ClusterView) -> Placement | None:
+        def rank(gpu: GpuView) -> tuple[float, ...]:
+            resident = function.backbone in gpu.backbones
+            return (not resident, gpu.active_batches if resident else 0, -gpu.free_bytes)
+
+        gpu = self._best_gpu(function, view, rank)
+        if gpu is None:
+            return None
+        idle = [container for container in view.idle_containers.values() if container.gpu is gpu]
+        return Placement(gpu, min(idle, key=lambda c: (self._worth(c, view.now_s), c.id), default=None))
+
+    def _worth(self, container: ContainerView, now_s: float) -> float:
+        worth = 0.0
+        for instance in sorted(container.instances.values(), key=lambda i: i.id):
+            if instance.function is not None:
+                saved_s = self._estimates.start_s(instance.function, NOTHING) - self._estimates.missing_s(instance)
+                worth += self._forecast.rate_per_s(instance.function, now_s) * saved_s
+        return worth
+
+
+@register("placement", "idle-container-first")
+@dataclass
+class IdleContainerFirst(_Placement):
+    """The idle container on the GPU with the most free memory that fits; else a new one on the GPU with the most free.
+
+    Source: InstaInfer runs an invocation in an existing idle container, chosen by free resource, before it makes one.
+    What a container's own processes hold counts as free, since they end when it is taken over.
+    """
+
+    def place(self, function: Function, view: ClusterView) -> Placement | None:
+        best: ContainerView | None = None
+        best_key = (0, 0)
+        for container in view.idle_containers.values():
+            gpu = container.gpu
+            if self._need_bytes(function, gpu) <= gpu.free_bytes + idle_bytes(container.instances):
+                key = (-gpu.free_bytes, container.id)
+                if best is None or key < best_key:
+                    best, best_key = container, key
+        if best is not None:
+            return Placement(best.gpu, best)
+        freest = self._best_gpu(function, view, lambda gpu: (-gpu.free_bytes,))
+        return Placement(freest) if freest is not None else None
+
+
+@register("placement", "storage-aware")
+@dataclass
+class StorageAware(_Placement):
+    """A whole GPU on the node with the least estimated start time: its queue of reads, then the load.
+
+    A node that caches the checkpoint in host memory does not wait for its storage. GPUs without an instance come first;
+    one on which all instances are idle is the second choice, for the offloading policy to clear.
+    Source: ServerlessLLM's storage-aware scheduler (a sequential queue of loads per node, time = queue + size /
+    bandwidth of the tier). Live migration of running instances is left out.
+    """
+
+    def place(self, function: Function, view: ClusterView) -> Placement | None:
+        best: GpuView | None = None
+        best_key = (False, 0.0, 0)
+        for node in view.nodes:
+            wait_s = 0.0 if node.caches(function.backbone.name) else node.storage_wait_s
+            for gpu in node.gpus:
+                if any(i.bound or i.state is not InstanceState.IDLE for i in gpu.instances.values()):
+                    continue
+                if self._need_bytes(function, gpu) > reclaimable_bytes(gpu, function.backbone):
+                    continue
+                key = (bool(gpu.instances), wait_s + self._estimates.start_s(function, NOTHING, gpu), gpu.index)
+                if best is None or key < best_key:
+                    best, best_key = gpu, key
+        return Placement(best) if best is not None else None

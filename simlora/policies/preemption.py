@@ -1,0 +1,19 @@
+"""Preemption: whose KV leaves when decoding outgrows memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simlora.actions import Preempt
+from simlora.policies.registry import register
+from simlora.views import ClusterView, InstanceView
+
+
+@register("preemption", "newest")
+@dataclass
+class Newest:
+    """The request admitted last leaves and prefills again later. Source: vLLM's preemption by recomputation."""
+
+    def preempt(self, at: InstanceView, view: ClusterView) -> Preempt:
+        *_, newest = at.running.values()
+        return Preempt((newest.request,), "admitted last")

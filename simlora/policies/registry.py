@@ -1,0 +1,108 @@
+"""Names to policies: built-ins by ``@register``, a user's own by ``module:Class``.
+
+A policy's dataclass fields are its configuration keys. A wrong name or key is answered with the nearest right one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from simlora.errors import ConfigError, did_you_mean, unknown_name
+from simlora.policies.base import ROLES
+
+_BUILT_IN: dict[str, dict[str, type]] = {role: {} for role in ROLES}
+_SHARED_ROLES = {"rebalancing": "preloading"}
+_MODULES = (
+    "batching",
+    "forecast",
+    "keepalive",
+    "offloading",
+    "placement",
+    "preemption",
+    "preloading",
+    "routing",
+    "scaling",
+)
+
+P = TypeVar("P", bound=type)
+
+
+def register(role: str, name: str) -> Callable[[P], P]:
+    """Class decorator: make a built-in policy known under ``name`` in its role."""
+
+    def decorate(policy: P) -> P:
+        _BUILT_IN[role][name] = policy
+        return policy
+
+    return decorate
+
+
+@cache
+def _load_built_ins() -> None:
+    for module in _MODULES:
+        importlib.import_module(f"simlora.policies.{module}")
+
+
+def policies_of(role: str) -> Mapping[str, type]:
+    """The built-in policies of a role by name."""
+    _load_built_ins()
+    return _BUILT_IN[_SHARED_ROLES.get(role, role)]
+
+
+def policy_class(role: str, name: str, base_dir: Path, where: str = "") -> type:
+    """The class behind a name: a built-in, or ``module:Class`` found from ``base_dir``, then the working directory.
+
+    Raises :class:`ConfigError` for a name that does not exist, naming ``where`` and the nearest existing one.
+    """
+    if ":" not in name:
+        known = policies_of(role)
+        if name not in known:
+            raise unknown_name(f"{role} policy", name, known, where)
+        return known[name]
+    module_name, _, class_name = name.partition(":")
+    module = _import_from(module_name, base_dir, where)
+    found = getattr(module, class_name, None)
+    if not isinstance(found, type):
+        classes = [key for key, value in vars(module).items() if isinstance(value, type)]
+        raise unknown_name(f"class in {module_name}", class_name, classes, where)
+    return found
+
+
+def make_policy(role: str, options: Mapping[str, Any], base_dir: Path, where: str = "") -> Any:
+    """Build the policy that a configuration table ``{policy = NAME, key = value, ...}`` describes.
+
+    Raises :class:`ConfigError` for an unknown policy or key, or a value the policy's own ``__post_init__`` refuses.
+    """
+    name = options.get("policy")
+    if not isinstance(name, str):
+        raise ConfigError(f'{where}: {role} must say which policy, as in {role} = {{ policy = "none" }}')
+    policy = policy_class(role, name, base_dir, where)
+    keys = {key: value for key, value in options.items() if key != "policy"}
+    if not dataclasses.is_dataclass(policy):
+        raise ConfigError(f"{where}: {name} is not a dataclass, so its fields can't be set from a file")
+    allowed = {f.name for f in dataclasses.fields(policy) if f.init}
+    for key in keys:
+        if key not in allowed:
+            raise ConfigError(f'{where}: {role} policy "{name}" has no key "{key}"{did_you_mean(key, allowed)}')
+    try:
+        return policy(**keys)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f'{where}: {role} policy "{name}": {error}') from error
+
+
+def _import_from(module_name: str, base_dir: Path, where: str) -> Any:
+    places = [str(base_dir.resolve()), str(Path.cwd())]
+    sys.path[:0] = places
+    try:
+        return importlib.import_module(module_name)
+    except ImportError as error:
+        raise ConfigError(f'{where}: no module "{module_name}" in {" or ".join(places)} ({error})') from error
+    finally:
+        for place in places:
+            sys.path.remove(place)
