@@ -1,0 +1,117 @@
+"""The schema of a system file, and how one is built on another by overridden keys."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from simlora.errors import ConfigError, did_you_mean, unknown_name
+from simlora.policies.base import ROLES
+from simlora.policies.registry import make_policy
+
+HERE = Path(__file__).parent
+PolicyTable = dict[str, Any]
+
+
+class Limits(BaseModel):
+    """Bounds of the mechanism; ``None`` is no bound."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    instances_per_function: int | None = Field(default=None, ge=1)
+    instances_per_gpu: int | None = Field(default=None, ge=1)
+    gpus: int | None = Field(default=None, ge=1, description="use only the cluster's first so many GPUs")
+    queue_timeout_s: float | None = Field(default=None, gt=0)
+    container_bytes: int = Field(default=32_000_000_000, gt=0)
+
+
+class SystemConfig(BaseModel):
+    """One system: mechanism facts, and a policy table for each role."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    title: str
+    engine: str = Field(description="engine profile: host time, start-up stages")
+    loader: str = Field(description="checkpoint loader, one of the engine profile's")
+    sharing: Literal["none", "ipc", "in-process"]
+    containers: Literal["dedicated", "shared"] = Field(
+        description="shared: an idle container may be taken over by another function, which ends the processes in it"
+    )
+    billing: Literal["serverless", "always-on"]
+    reserve: Literal["max_new_tokens", "prompt"] = Field(description="KV bytes reserved when a request is admitted")
+    completion: Literal["own_end", "batch_end"] = Field(description="when a request of a batch is answered")
+    host_cache_fraction: float = Field(ge=0, le=1, description="share of a node's memory that caches checkpoints")
+    plan_interval_s: float = Field(default=1.0, gt=0)
+    limits: Limits = Limits()
+
+    routing: PolicyTable
+    placement: PolicyTable
+    batching: PolicyTable
+    preloading: PolicyTable = {"policy": "none"}
+    rebalancing: PolicyTable = {"policy": "none"}
+    offloading: PolicyTable = {"policy": "none"}
+    preemption: PolicyTable = {"policy": "newest"}
+    keepalive: PolicyTable
+    scaling: PolicyTable = {"policy": "on-demand"}
+    forecast: PolicyTable = {"policy": "sliding-window"}
+
+    @field_validator(*ROLES, mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        return {"policy": value} if isinstance(value, str) else value
+
+
+def list_systems() -> dict[str, Path]:
+    """The shipped systems by name."""
+    return {path.stem: path for path in sorted(HERE.glob("*.toml"))}
+
+
+def load_system(name: str, overrides: Mapping[str, Any] | None = None, where: str = "") -> SystemConfig:
+    """A shipped system with some keys overridden; policy tables are replaced whole if they name another policy.
+
+    Raises :class:`ConfigError` naming the key, the value and what is allowed.
+    """
+    shipped = list_systems()
+    if name not in shipped:
+        raise unknown_name("system", name, shipped, where)
+    values: dict[str, Any] = {"name": name, **tomllib.loads(shipped[name].read_text())}
+    for key, value in (overrides or {}).items():
+        _override(values, key, value)
+    return parse_system(values, where or f"system {name}")
+
+
+def _override(values: dict[str, Any], key: str, value: Any) -> None:
+    head, _, rest = key.partition(".")
+    if rest:
+        inner = values.setdefault(head, {})
+        values[head] = inner = {"policy": inner} if isinstance(inner, str) else dict(inner)
+        _override(inner, rest, value)
+    elif isinstance(value, Mapping) and isinstance(values.get(head), Mapping):
+        same_policy = value.get("policy", values[head].get("policy")) == values[head].get("policy")
+        values[head] = {**values[head], **value} if same_policy else dict(value)
+    else:
+        values[head] = value
+
+
+def parse_system(values: Mapping[str, Any], where: str) -> SystemConfig:
+    """Validate a table as a system; the first thing wrong with it is the message."""
+    try:
+        return SystemConfig.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            fields = Limits.model_fields if key.startswith("limits.") else SystemConfig.model_fields
+            raise ConfigError(f'{where}: no key "{key}"{did_you_mean(key.rpartition(".")[2], fields)}') from None
+        raise ConfigError(f"{where}: {key}: {first['msg']} (found {first.get('input')!r})") from None
+
+
+def build_policies(system: SystemConfig, base_dir: Path) -> dict[str, Any]:
+    """A fresh policy object for each role of the system."""
+    where = f'system "{system.name}"'
+    return {role: make_policy(role, getattr(system, role), base_dir, where) for role in ROLES}
