@@ -1,0 +1,128 @@
+"""The nouns: frozen facts about models, functions, requests and the places bytes can be.
+
+Identity is by object (``eq=False``) where an object stands for itself, so that a dictionary lookup on the
+hot path costs a pointer comparison; everything that needs an order sorts by ``index``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+class Tier(StrEnum):
+    """Where bytes can be, from far to near."""
+
+    REMOTE = "remote"
+    SSD = "ssd"
+    HOST = "host"
+    DEVICE = "device"
+
+
+class ArtifactKind(StrEnum):
+    """What a function needs before its first token."""
+
+    CONTAINER = "container"
+    LIBRARY = "library"
+    CONTEXT = "context"
+    BACKBONE = "backbone"
+    ADAPTER = "adapter"
+    KERNELS = "kernels"
+
+
+class LocationId(NamedTuple):
+    """One memory: a tier, the node it is on, and for device memory which of the node's GPUs."""
+
+    tier: Tier
+    node: int = -1
+    gpu: int = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Backbone:
+    """A decoder-only transformer, by the numbers of its Hugging Face ``config.json``."""
+
+    name: str
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    intermediate: int
+    vocab: int
+    tied_embeddings: bool = False
+    param_bytes: int = 2
+    weights_bytes: int = field(init=False)
+    kv_bytes_per_token: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        per_layer = sum(d_in * d_out for d_in, d_out in self.projections().values()) + 2 * self.hidden
+        embeddings = self.vocab * self.hidden * (1 if self.tied_embeddings else 2)
+        params = self.layers * per_layer + embeddings + self.hidden
+        object.__setattr__(self, "weights_bytes", params * self.param_bytes)
+        kv = 2 * self.layers * self.kv_heads * self.head_dim * self.param_bytes
+        object.__setattr__(self, "kv_bytes_per_token", kv)
+
+    def projections(self) -> dict[str, tuple[int, int]]:
+        """(inputs, outputs) of each linear projection of one layer."""
+        q, kv = self.heads * self.head_dim, self.kv_heads * self.head_dim
+        return {
+            "q_proj": (self.hidden, q),
+            "k_proj": (self.hidden, kv),
+            "v_proj": (self.hidden, kv),
+            "o_proj": (q, self.hidden),
+            "gate_proj": (self.hidden, self.intermediate),
+            "up_proj": (self.hidden, self.intermediate),
+            "down_proj": (self.intermediate, self.hidden),
+        }
+
+    def adapter_bytes(self, rank: int, target_modules: tuple[str, ...]) -> int:
+        """Bytes of a LoRA adapter: rank x P x bytes per parameter, P = sum of (d_in + d_out) over its modules."""
+        shapes = self.projections()
+        return rank * self.layers * sum(sum(shapes[module]) for module in target_modules) * self.param_bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Artifact:
+    """One loadable thing: ``name`` is the backbone's, the function's or the runtime's, so equal things share one."""
+
+    kind: ArtifactKind
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Function:
+    """A backbone, an adapter, and what its user was promised."""
+
+    index: int
+    id: str
+    backbone: Backbone
+    rank: int
+    target_modules: tuple[str, ...]
+    slo_ttft_s: float
+    slo_tpot_s: float | None = None
+    adapter: Artifact = field(init=False)
+
+    def __post_init__(self) -> None:
+        size = self.backbone.adapter_bytes(self.rank, self.target_modules)
+        object.__setattr__(self, "adapter", Artifact(ArtifactKind.ADAPTER, self.id, size))
+
+
+class QueuedRequest:
+    """What a policy may know of a request. The number of tokens it will produce is not among it (design law 2)."""
+
+    __slots__ = ("arrived_s", "function", "index", "max_new_tokens", "prompt_tokens")
+
+    def __init__(self, index: int, function: Function, arrived_s: float, prompt_tokens: int, max_new_tokens: int):
+        self.index = index
+        self.function = function
+        self.arrived_s = arrived_s
+        self.prompt_tokens = prompt_tokens
+        self.max_new_tokens = max_new_tokens
+
+    def __repr__(self) -> str:
+        return f"<request {self.index} of {self.function.id} at {self.arrived_s:.3f} s>"

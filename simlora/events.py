@@ -1,0 +1,99 @@
+"""What happened. One row type per event, in the past tense; policies observe them, results record the rare ones."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from simlora.entities import Backbone, Function
+
+
+class CauseKind(StrEnum):
+    """Changes a plan policy can ask to be woken by; the ones it does not name cost nothing."""
+
+    STARTED = "started"
+    ARRIVED = "arrived"
+    BATCH_ENDED = "batch_ended"
+    BECAME_IDLE = "became_idle"
+    MEMORY_FREED = "memory_freed"
+    LOAD_FINISHED = "load_finished"
+    WOKEN = "woken"
+
+
+class Cause(NamedTuple):
+    """One change: what kind, and the function or instance it concerns."""
+
+    kind: CauseKind
+    function: Function | None = None
+    instance: int = -1
+
+
+class InstanceStarted(NamedTuple):
+    """A process was created for a function (or, with ``function=None``, for all functions of a backbone)."""
+
+    at_s: float
+    instance: int
+    function: Function | None
+    gpu: int
+    container: int
+    on_demand: bool
+    why: str
+
+
+class StageFinished(NamedTuple):
+    """A cold-start stage ended after ``seconds``; ``source`` names the tier its bytes came from, if it moved any."""
+
+    at_s: float
+    instance: int
+    function: Function | None
+    gpu: int
+    stage: str
+    seconds: float
+    bytes: int
+    source: str
+    on_demand: bool
+
+
+class InstanceEvicted(NamedTuple):
+    """An idle instance was taken back to before ``stage``."""
+
+    at_s: float
+    instance: int
+    function: Function | None
+    gpu: int
+    stage: str
+    bytes: int
+    why: str
+
+
+class InstanceStopped(NamedTuple):
+    """A process ended and freed all it held."""
+
+    at_s: float
+    instance: int
+    function: Function | None
+    gpu: int
+    why: str
+
+
+class BackboneEvicted(NamedTuple):
+    """A backbone process ended and freed its weights."""
+
+    at_s: float
+    backbone: Backbone
+    gpu: int
+    bytes: int
+    why: str
+
+
+class RequestsPreempted(NamedTuple):
+    """Requests left a running batch so that the others' KV could grow."""
+
+    at_s: float
+    instance: int
+    gpu: int
+    requests: tuple[int, ...]
+    why: str
+
+
+Event = InstanceStarted | StageFinished | InstanceEvicted | InstanceStopped | BackboneEvicted | RequestsPreempted

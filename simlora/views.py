@@ -1,0 +1,198 @@
+"""What a policy may see: read-only Protocols over the cluster's state.
+
+A view shows facts and queues, never true durations or output lengths (design law 2). Everything indexed here is
+kept up to date as it changes, so that looking costs what is looked at and not the size of the cluster (law 9).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+from simlora.entities import Backbone, Function, QueuedRequest
+
+
+class InstanceState(StrEnum):
+    """The three states of a function's process that a policy can meet, and its end."""
+
+    STARTING = "starting"
+    IDLE = "idle"
+    BUSY = "busy"
+    STOPPED = "stopped"
+
+
+class ReadyQueues(Protocol):
+    """Requests that wait, by function; only functions with at least one request appear."""
+
+    @property
+    def by_function(self) -> Mapping[Function, deque[QueuedRequest]]: ...
+    def in_order(self) -> Iterator[QueuedRequest]:
+        """First come, first served, over all functions."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+class RunningRequest(Protocol):
+    """A request in a running batch."""
+
+    @property
+    def request(self) -> QueuedRequest: ...
+    @property
+    def context_tokens(self) -> int: ...
+    @property
+    def prefill_left(self) -> int: ...
+
+
+class NodeView(Protocol):
+    """A host."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def gpus(self) -> Sequence[GpuView]: ...
+    @property
+    def storage_wait_s(self) -> float:
+        """Seconds of reading already queued on this node's storage, at its nominal rate."""
+        ...
+
+    def caches(self, checkpoint: str) -> bool:
+        """Whether the node's host cache holds this checkpoint."""
+        ...
+
+
+class GpuView(Protocol):
+    """A GPU: its memory, who is on it, which backbones it holds for sharing."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def node(self) -> NodeView: ...
+    @property
+    def capacity_bytes(self) -> int: ...
+    @property
+    def free_bytes(self) -> int: ...
+    @property
+    def active_batches(self) -> int: ...
+    @property
+    def instances(self) -> Mapping[int, InstanceView]: ...
+    @property
+    def backbones(self) -> Mapping[Backbone, BackboneView]: ...
+
+
+class BackboneView(Protocol):
+    """A backbone process: one copy of the weights on one GPU, mapped by functions of several instances."""
+
+    @property
+    def backbone(self) -> Backbone: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def loaded(self) -> bool: ...
+    @property
+    def mapped_by(self) -> int: ...
+
+
+class ContainerView(Protocol):
+    """A sandbox on a host with a view of one GPU and a host-memory limit."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def gpu(self) -> GpuView: ...
+    @property
+    def free_bytes(self) -> int: ...
+    @property
+    def instances(self) -> Mapping[int, InstanceView]: ...
+
+
+class InstanceView(Protocol):
+    """A function's process (``function=None``: an engine that serves every function of its backbone)."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def function(self) -> Function | None: ...
+    @property
+    def backbone(self) -> Backbone: ...
+    @property
+    def gpu(self) -> GpuView: ...
+    @property
+    def container(self) -> ContainerView: ...
+    @property
+    def state(self) -> InstanceState: ...
+    @property
+    def done(self) -> Mapping[str, int]:
+        """Start-up stages it has behind it, with the device bytes each holds."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Every stage is done: the next request is warm."""
+        ...
+
+    @property
+    def bound(self) -> int:
+        """Requests bound to it that wait."""
+        ...
+
+    @property
+    def running(self) -> Mapping[int, RunningRequest]:
+        """The running batch by request index, in the order of admission."""
+        ...
+
+    @property
+    def kv_free_bytes(self) -> int: ...
+    @property
+    def adapters(self) -> Mapping[Function, int]:
+        """Adapters resident for use on the device: requests of the running batch that use each."""
+        ...
+
+    @property
+    def adapter_slots(self) -> int:
+        """Adapters it can hold at once."""
+        ...
+
+    @property
+    def last_used_s(self) -> float:
+        """When it last ran a batch; its start if it never did."""
+        ...
+
+    @property
+    def has_run(self) -> bool: ...
+
+
+class ClusterView(Protocol):
+    """The whole cluster, as far as policies may see it."""
+
+    @property
+    def now_s(self) -> float: ...
+    @property
+    def functions(self) -> Sequence[Function]: ...
+    @property
+    def nodes(self) -> Sequence[NodeView]: ...
+    @property
+    def gpus(self) -> Sequence[GpuView]: ...
+    @property
+    def idle_containers(self) -> Mapping[int, ContainerView]:
+        """Containers in which nothing runs or starts."""
+        ...
+
+    def instances_of(self, function: Function) -> Mapping[int, InstanceView]:
+        """Instances that can serve ``function``, starting ones included, in the order they were started."""
+        ...
+
+    def waiting(self, function: Function) -> int:
+        """Requests of ``function`` in the front-end queue."""
+        ...
+
+    def running(self, function: Function) -> int:
+        """Requests of ``function`` bound to an instance and not finished."""
+        ...
+
+
+def by_index(instances: Iterable[InstanceView]) -> list[InstanceView]:
+    """Instances in the order of their ids: the tie-break every ``min`` should end with."""
+    return sorted(instances, key=lambda instance: instance.id)
