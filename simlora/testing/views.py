@@ -1,0 +1,289 @@
+"""Frozen views: a cluster at one instant, built by hand, that no policy can change."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from simlora.entities import Backbone, Function, QueuedRequest
+from simlora.views import InstanceState
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenQueues:
+    """Requests that wait, by function."""
+
+    by_function: Mapping[Function, deque[QueuedRequest]]
+
+    def in_order(self) -> Iterator[QueuedRequest]:
+        return iter(sorted((r for queue in self.by_function.values() for r in queue), key=lambda r: r.index))
+
+    def __len__(self) -> int:
+        return sum(map(len, self.by_function.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenRunning:
+    """A request in a running batch."""
+
+    request: QueuedRequest
+    context_tokens: int
+    prefill_left: int = 0
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FrozenNode:
+    """A host."""
+
+    index: int
+    gpus: Sequence[FrozenGpu]
+    storage_wait_s: float = 0.0
+    cached: frozenset[str] = frozenset()
+
+    def caches(self, checkpoint: str) -> bool:
+        return checkpoint in self.cached
+
+    def __repr__(self) -> str:
+        return f"<node {self.index}>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FrozenGpu:
+    """A GPU; what is free follows from who is on it."""
+
+    index: int
+    node: FrozenNode
+    capacity_bytes: int
+    instances: Mapping[int, FrozenInstance]
+    backbones: Mapping[Backbone, FrozenBackbone]
+
+    @property
+    def free_bytes(self) -> int:
+        held = sum(sum(i.done.values()) + i.kv_bytes for i in self.instances.values())
+        return self.capacity_bytes - held - sum(b.bytes for b in self.backbones.values())
+
+    @property
+    def active_batches(self) -> int:
+        return sum(i.state is InstanceState.BUSY for i in self.instances.values())
+
+    def __repr__(self) -> str:
+        return f"<GPU {self.index}>"
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenBackbone:
+    """A backbone process."""
+
+    backbone: Backbone
+    bytes: int
+    loaded: bool
+    mappers: Mapping[int, FrozenInstance] = field(repr=False)
+
+    @property
+    def mapped_by(self) -> int:
+        return len(self.mappers)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FrozenContainer:
+    """A sandbox with a view of one GPU."""
+
+    id: int
+    gpu: FrozenGpu
+    free_bytes: int
+    instances: Mapping[int, FrozenInstance]
+
+    def __repr__(self) -> str:
+        return f"<container {self.id}>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FrozenInstance:
+    """A function's process; ``kv_bytes`` is what its running batch holds."""
+
+    id: int
+    function: Function | None
+    backbone: Backbone
+    gpu: FrozenGpu
+    container: FrozenContainer
+    state: InstanceState
+    done: Mapping[str, int]
+    ready: bool
+    bound: int
+    running: Mapping[int, FrozenRunning]
+    adapters: Mapping[Function, int]
+    adapter_slots: int
+    last_used_s: float
+    has_run: bool
+    kv_bytes: int
+
+    @property
+    def kv_free_bytes(self) -> int:
+        return self.gpu.free_bytes
+
+    def __repr__(self) -> str:
+        return f"<instance {self.id}>"
+
+
+class Snapshot:
+    """Builds a frozen cluster piece by piece, then is one: ``ClusterView`` at ``now_s``.
+
+    ``add_*`` return what they made, so that a test can name it.
+    """
+
+    def __init__(self, now_s: float, functions: Sequence[Function]) -> None:
+        self.now_s = now_s
+        self.functions = tuple(functions)
+        self._nodes: list[FrozenNode] = []
+        self._gpus: list[FrozenGpu] = []
+        self._node_gpus: list[list[FrozenGpu]] = []
+        self._mappings: list[dict[Any, Any]] = []
+        self._inner: dict[int, dict[Any, Any]] = {}
+        self._containers: dict[int, FrozenContainer] = {}
+        self._instances: dict[int, FrozenInstance] = {}
+        self._reversed = False
+        self.front = FrozenQueues(self._mapping())
+
+    def _mapping(self) -> Mapping[Any, Any]:
+        inner: dict[Any, Any] = {}
+        proxy = MappingProxyType(inner)
+        self._mappings.append(inner)
+        self._inner[id(proxy)] = inner
+        return proxy
+
+    def _put(self, proxy: Mapping[Any, Any], key: Any, value: Any) -> None:
+        self._inner[id(proxy)][key] = value
+
+    def add_node(self, storage_wait_s: float = 0.0, cached: frozenset[str] = frozenset()) -> FrozenNode:
+        self._node_gpus.append([])
+        self._nodes.append(FrozenNode(len(self._nodes), self._node_gpus[-1], storage_wait_s, cached))
+        return self._nodes[-1]
+
+    def add_gpu(self, node: FrozenNode, capacity_bytes: int) -> FrozenGpu:
+        gpu = FrozenGpu(len(self._gpus), node, capacity_bytes, self._mapping(), self._mapping())
+        self._gpus.append(gpu)
+        self._node_gpus[node.index].append(gpu)
+        return gpu
+
+    def add_backbone(self, gpu: FrozenGpu, backbone: Backbone, loaded: bool = True) -> FrozenBackbone:
+        process = FrozenBackbone(backbone, backbone.weights_bytes, loaded, self._mapping())
+        self._put(gpu.backbones, backbone, process)
+        return process
+
+    def add_container(self, gpu: FrozenGpu, free_bytes: int = 32_000_000_000) -> FrozenContainer:
+        container = FrozenContainer(len(self._containers), gpu, free_bytes, self._mapping())
+        self._containers[container.id] = container
+        return container
+
+    def add_instance(
+        self,
+        function: Function | None,
+        container: FrozenContainer,
+        done: Mapping[str, int],
+        *,
+        backbone: Backbone | None = None,
+        state: InstanceState = InstanceState.IDLE,
+        ready: bool = False,
+        bound: int = 0,
+        running: Sequence[FrozenRunning] = (),
+        adapter_slots: int = 1,
+        last_used_s: float = 0.0,
+        has_run: bool = False,
+        kv_bytes: int = 0,
+    ) -> FrozenInstance:
+        """A process in ``container``; it maps its backbone's process if that exists and its backbone stage is done."""
+        model = function.backbone if function is not None else backbone
+        if model is None:
+            raise ValueError("an instance without a function needs a backbone")
+        users: dict[Function, int] = {}
+        for one in running:
+            users[one.request.function] = users.get(one.request.function, 0) + 1
+        instance = FrozenInstance(
+            id=len(self._instances),
+            function=function,
+            backbone=model,
+            gpu=container.gpu,
+            container=container,
+            state=state,
+            done=MappingProxyType(dict(done)),
+            ready=ready,
+            bound=bound,
+            running=MappingProxyType({one.request.index: one for one in running}),
+            adapters=MappingProxyType(users),
+            adapter_slots=adapter_slots,
+            last_used_s=last_used_s,
+            has_run=has_run,
+            kv_bytes=kv_bytes,
+        )
+        self._instances[instance.id] = instance
+        self._put(container.instances, instance.id, instance)
+        self._put(container.gpu.instances, instance.id, instance)
+        if "backbone" in done and model in container.gpu.backbones:
+            self._put(container.gpu.backbones[model].mappers, instance.id, instance)
+        return instance
+
+    def add_request(self, request: QueuedRequest) -> None:
+        """One more at the front end; in order of arrival."""
+        if request.function not in self.front.by_function:
+            self._put(self.front.by_function, request.function, deque())
+        self.front.by_function[request.function].append(request)
+
+    def reverse_mappings(self) -> None:
+        """Turn round the order of every mapping that has none by meaning."""
+        self._reversed = not self._reversed
+        for inner in self._mappings:
+            turned = dict(reversed(inner.items()))
+            inner.clear()
+            inner.update(turned)
+
+    def describe(self) -> str:
+        """Everything there is to see, as text: equal texts, equal views."""
+        lines = [f"at {self.now_s!r}"]
+        for gpu in self._gpus:
+            backbones = sorted((b.backbone.name, b.loaded, b.mapped_by) for b in gpu.backbones.values())
+            lines.append(f"{gpu} {gpu.free_bytes} {backbones} {sorted(gpu.instances)}")
+        lines += [f"{c} on {c.gpu} {c.free_bytes} {sorted(c.instances)}" for c in self._containers.values()]
+        for i in self._instances.values():
+            lines.append(f"{i} {i.state} {dict(i.done)} {i.bound} {list(i.running)} {i.kv_bytes} {i.last_used_s!r}")
+        lines += [f"{request}" for request in self.front.in_order()]
+        return "\n".join(lines)
+
+    @property
+    def nodes(self) -> Sequence[FrozenNode]:
+        return tuple(self._nodes)
+
+    @property
+    def gpus(self) -> Sequence[FrozenGpu]:
+        return tuple(self._gpus)
+
+    @property
+    def instances(self) -> Mapping[int, FrozenInstance]:
+        return MappingProxyType(self._instances)
+
+    @property
+    def idle_containers(self) -> Mapping[int, FrozenContainer]:
+        idle = {
+            c.id: c
+            for c in self._containers.values()
+            if c.instances and all(i.state is InstanceState.IDLE and not i.bound for i in c.instances.values())
+        }
+        return MappingProxyType(dict(reversed(idle.items())) if self._reversed else idle)
+
+    def instances_of(self, function: Function) -> Mapping[int, FrozenInstance]:
+        return MappingProxyType(
+            {
+                i.id: i
+                for i in self._instances.values()
+                if i.function is function or (i.function is None and i.backbone is function.backbone)
+            }
+        )
+
+    def waiting(self, function: Function) -> int:
+        return len(self.front.by_function.get(function, ()))
+
+    def running(self, function: Function) -> int:
+        serving = self.instances_of(function).values()
+        return sum(i.bound + sum(r.request.function is function for r in i.running.values()) for i in serving)

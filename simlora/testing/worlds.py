@@ -1,0 +1,161 @@
+"""Worlds to ask policies in: random but consistent clusters, queues and pasts."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from hypothesis import strategies as st
+
+from simlora.entities import Backbone, Function, QueuedRequest
+from simlora.policies.base import PolicyContext
+from simlora.policies.forecast import SlidingWindow
+from simlora.testing.estimates import TableEstimates
+from simlora.testing.views import FrozenContainer, FrozenInstance, FrozenQueues, FrozenRunning, Snapshot
+from simlora.views import InstanceState
+
+BACKBONES = (
+    Backbone("llama-2-7b", 32, 4096, 32, 32, 128, 11008, 32000),
+    Backbone("llama-2-13b", 40, 5120, 40, 40, 128, 13824, 32000),
+)
+CAPACITY_BYTES = 48_000_000_000
+NOW_S = 1000.0
+
+
+@dataclass(frozen=True)
+class World:
+    """A cluster at one instant, what waits at each instance, the arrivals so far and the estimates."""
+
+    view: Snapshot
+    bound: dict[int, FrozenQueues]
+    arrivals: Sequence[tuple[Function, float]]
+    estimates: TableEstimates
+
+    def context(self) -> PolicyContext:
+        """A fresh context, its forecast fed with the arrivals so far."""
+        forecast = SlidingWindow()
+        for function, at_s in self.arrivals:
+            forecast.observe_arrival(function, at_s)
+        return PolicyContext(self.view.functions, self.estimates, forecast, np.random.default_rng(0))
+
+
+class _Maker:
+    """Draws one world; every choice comes from ``rng``."""
+
+    def __init__(self, rng: random.Random, shared_process: bool) -> None:
+        self.rng = rng
+        self.estimates = TableEstimates(shared=rng.random() < 0.5, alpha_s=rng.choice((0.003, 0.1, 1.0)))
+        self.functions = [
+            Function(index, f"f{index}", BACKBONES[rng.randrange(2)], 16, ("q_proj", "v_proj"), 2.5)
+            for index in range(rng.randint(1, 6))
+        ]
+        self.view = Snapshot(NOW_S, self.functions)
+        self.requests = 0
+        self.bound: dict[int, FrozenQueues] = {}
+        self.shared_process = shared_process
+
+    def request(self, function: Function, arrived_s: float) -> QueuedRequest:
+        self.requests += 1
+        return QueuedRequest(
+            self.requests - 1, function, arrived_s, self.rng.randint(1, 2000), self.rng.randint(1, 2000)
+        )
+
+    def world(self) -> World:
+        for _ in range(self.rng.randint(1, 2)):
+            cached = frozenset(b.name for b in BACKBONES if self.rng.random() < 0.3)
+            node = self.view.add_node(self.rng.choice((0.0, 2.0)), cached)
+            for _ in range(self.rng.randint(1, 2)):
+                gpu = self.view.add_gpu(node, CAPACITY_BYTES)
+                if self.estimates.shared and self.rng.random() < 0.6:
+                    self.view.add_backbone(gpu, self.rng.choice(BACKBONES))
+                for _ in range(self.rng.randint(0, 2)):
+                    container = self.view.add_container(gpu, self.rng.choice((0, 1_000_000_000, 32_000_000_000)))
+                    self.fill(container)
+        arrivals = sorted(
+            (
+                (self.rng.choice(self.functions), NOW_S - self.rng.choice((0.0, 0.5, 7.0, 90.0, 800.0)))
+                for _ in range(self.rng.randint(0, 12))
+            ),
+            key=lambda arrival: (arrival[1], arrival[0].index),
+        )
+        for function, at_s in arrivals:
+            if at_s >= NOW_S - 7.0:
+                self.view.add_request(self.request(function, at_s))
+        return World(self.view, self.bound, arrivals, self.estimates)
+
+    def fill(self, container: FrozenContainer) -> None:
+        states = [InstanceState.IDLE] * self.rng.randint(1, 3)
+        if self.rng.random() < 0.5:
+            states = [self.rng.choice((InstanceState.BUSY, InstanceState.STARTING))]
+        for state in states:
+            function = self.rng.choice(self.functions)
+            done: dict[str, int] = {"container": 0}
+            left_bytes = container.gpu.free_bytes
+            depth = len(self.estimates.stages) if state is InstanceState.BUSY else self.rng.randint(1, 7)
+            for stage in self.estimates.stages[1:depth]:
+                size = self.estimates.stage_device_bytes(function, stage, container.gpu)
+                if stage == "backbone" and self.estimates.shared and size:
+                    break
+                if size > left_bytes:
+                    break
+                left_bytes -= size
+                done[stage] = size
+            ready = len(done) == len(self.estimates.stages)
+            if state is InstanceState.BUSY and not ready:
+                state = InstanceState.STARTING
+            self.instance(container, function, done, state, ready, left_bytes)
+
+    def instance(
+        self,
+        container: FrozenContainer,
+        function: Function,
+        done: dict[str, int],
+        state: InstanceState,
+        ready: bool,
+        left_bytes: int,
+    ) -> FrozenInstance:
+        alike = [f for f in self.functions if f.backbone is function.backbone] if self.shared_process else [function]
+        running: list[FrozenRunning] = []
+        kv_bytes = 0
+        for _ in range(self.rng.randint(1, 3) if state is InstanceState.BUSY else 0):
+            request = self.request(self.rng.choice(alike), NOW_S - 10.0)
+            size = self.estimates.request_bytes(request)
+            if kv_bytes + size <= left_bytes:
+                kv_bytes += size
+                prefill_left = self.rng.choice((0, request.prompt_tokens))
+                running.append(FrozenRunning(request, request.prompt_tokens, prefill_left))
+        if state is InstanceState.BUSY and not running:
+            state = InstanceState.IDLE
+        waiting: dict[Function, deque[QueuedRequest]] = {}
+        for _ in range(self.rng.randint(0, 4)):
+            request = self.request(self.rng.choice(alike), NOW_S - 5.0)
+            waiting.setdefault(request.function, deque()).append(request)
+        made = self.view.add_instance(
+            None if self.shared_process else function,
+            container,
+            done,
+            backbone=function.backbone,
+            state=state,
+            ready=ready,
+            bound=0 if state is InstanceState.IDLE else sum(map(len, waiting.values())),
+            running=running,
+            adapter_slots=self.rng.randint(max(1, len({r.request.function for r in running})), 3),
+            last_used_s=NOW_S - self.rng.choice((3.0, 30.0)),
+            has_run=ready,
+            kv_bytes=kv_bytes,
+        )
+        self.bound[made.id] = FrozenQueues(waiting)
+        return made
+
+
+def make_world(rng: random.Random) -> World:
+    """A world drawn from ``rng``: up to 6 functions of two backbones, up to 4 GPUs of 48 GB with processes on them."""
+    return _Maker(rng, shared_process=rng.random() < 0.25).world()
+
+
+def worlds() -> st.SearchStrategy[World]:
+    """Worlds as a hypothesis strategy, which shrinks to small ones."""
+    return st.randoms(use_true_random=False).map(make_world)
