@@ -36,7 +36,7 @@ from simlora.policies.base import Binds
 from simlora.testing.elsewhere import answers_elsewhere
 from simlora.testing.views import FrozenInstance, FrozenQueues
 from simlora.testing.worlds import World, worlds
-from simlora.views import InstanceState, InstanceView
+from simlora.views import InstanceState, InstanceView, by_index
 
 LAWS = settings(
     max_examples=40,
@@ -201,7 +201,10 @@ class BatchingContract(PolicyContract):
 
 
 class PreloadingContract(PolicyContract):
-    """Starts go to idle containers and fit together; what is stopped or evicted is idle; the next look is later."""
+    """Starts go to idle containers and fit together; what is stopped or evicted is idle; the next look is later.
+
+    Nothing is done twice to one instance.
+    """
 
     role = "preloading"
 
@@ -229,6 +232,8 @@ class PreloadingContract(PolicyContract):
                 assert action.gpu.backbones[action.backbone].mapped_by == 0
             else:
                 assert _is_free(action.instance)
+        touched = [a.instance.id for a in answer.actions if not isinstance(a, EvictBackbone) and a.instance]
+        assert len(touched) == len(dict.fromkeys(touched))
         for gpu in world.view.gpus:
             if not any(isinstance(action, Stop | Evict | EvictBackbone) for action in answer.actions):
                 shared = sum(size for (index, _), size in loads.items() if index == gpu.index)
@@ -273,7 +278,7 @@ class OffloadingContract(PolicyContract):
 
     def questions(self, policy: Any, world: World) -> Iterator[tuple[Any, Any]]:
         for gpu in world.view.gpus:
-            for keep in (None, *gpu.instances.values()):
+            for keep in (None, *by_index(gpu.instances.values())):
                 for need_bytes in (1, 1_000_000_000, gpu.capacity_bytes // 2):
                     demand = Demand(need_bytes, gpu, keep)
                     answer = policy.victims(demand, world.view)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 import os
 import random
 import subprocess
 import sys
+from functools import cache
 from typing import TYPE_CHECKING
 
 from simlora.testing.worlds import make_world
@@ -26,14 +28,35 @@ def digest(contract: type[PolicyContract]) -> str:
     return answers.hexdigest()
 
 
-def answers_elsewhere(contract: type[PolicyContract]) -> tuple[str, str]:
-    """The fingerprint here and in a new interpreter that hashes strings otherwise."""
-    command = [sys.executable, "-m", "simlora.testing.elsewhere", contract.__module__, contract.__qualname__]
+def digests(module_name: str) -> dict[str, str]:
+    """The fingerprint of each contract defined at the top of a module, by name; of one that fails, its error."""
+    found: dict[str, str] = {}
+    for name, value in vars(importlib.import_module(module_name)).items():
+        if isinstance(value, type) and hasattr(value, "ask_all") and value.__module__ == module_name:
+            try:
+                found[name] = digest(value)
+            except Exception as error:  # one policy's fault must not hide the answers of the others
+                found[name] = repr(error)
+    return found
+
+
+@cache
+def _digests_elsewhere(module_name: str) -> dict[str, str]:
+    command = [sys.executable, "-m", "simlora.testing.elsewhere", module_name]
     seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": seed}
     there = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    return digest(contract), there.stdout.strip() or there.stderr
+    if there.returncode:
+        raise RuntimeError(f"{module_name} could not be imported in another process:\n{there.stderr}")
+    answers: dict[str, str] = json.loads(there.stdout.splitlines()[-1])
+    return answers
+
+
+def answers_elsewhere(contract: type[PolicyContract]) -> tuple[str, str]:
+    """The fingerprint here and in a new interpreter that hashes strings otherwise, one for all of a module."""
+    there = _digests_elsewhere(contract.__module__)
+    return digest(contract), there.get(contract.__qualname__, "not defined at the top of its module")
 
 
 if __name__ == "__main__":
-    print(digest(getattr(importlib.import_module(sys.argv[1]), sys.argv[2])))
+    print(json.dumps(digests(sys.argv[1])))

@@ -12,7 +12,7 @@ from simlora.entities import Backbone, Function, QueuedRequest
 from simlora.views import InstanceState
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FrozenQueues:
     """Requests that wait, by function."""
 
@@ -23,6 +23,9 @@ class FrozenQueues:
 
     def __len__(self) -> int:
         return sum(map(len, self.by_function.values()))
+
+    def __repr__(self) -> str:
+        return f"<queues {[request.index for request in self.in_order()]}>"
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,11 +147,12 @@ class Snapshot:
         self._inner: dict[int, dict[Any, Any]] = {}
         self._containers: dict[int, FrozenContainer] = {}
         self._instances: dict[int, FrozenInstance] = {}
+        self._queues: list[FrozenQueues] = []
         self._reversed = False
-        self.front = FrozenQueues(self._mapping())
+        self.front = self.add_queues()
 
-    def _mapping(self) -> Mapping[Any, Any]:
-        inner: dict[Any, Any] = {}
+    def _mapping(self, items: Mapping[Any, Any] = MappingProxyType({})) -> Mapping[Any, Any]:
+        inner = dict(items)
         proxy = MappingProxyType(inner)
         self._mappings.append(inner)
         self._inner[id(proxy)] = inner
@@ -208,11 +212,11 @@ class Snapshot:
             gpu=container.gpu,
             container=container,
             state=state,
-            done=MappingProxyType(dict(done)),
+            done=self._mapping(done),
             ready=ready,
             bound=bound,
             running=MappingProxyType({one.request.index: one for one in running}),
-            adapters=MappingProxyType(users),
+            adapters=self._mapping(users),
             adapter_slots=adapter_slots,
             last_used_s=last_used_s,
             has_run=has_run,
@@ -224,6 +228,11 @@ class Snapshot:
         if "backbone" in done and model in container.gpu.backbones:
             self._put(container.gpu.backbones[model].mappers, instance.id, instance)
         return instance
+
+    def add_queues(self, waiting: Mapping[Function, deque[QueuedRequest]] = MappingProxyType({})) -> FrozenQueues:
+        """Queues beside the front end's, as those of an instance."""
+        self._queues.append(FrozenQueues(self._mapping(waiting)))
+        return self._queues[-1]
 
     def add_request(self, request: QueuedRequest) -> None:
         """One more at the front end; in order of arrival."""
@@ -247,8 +256,9 @@ class Snapshot:
             lines.append(f"{gpu} {gpu.free_bytes} {backbones} {sorted(gpu.instances)}")
         lines += [f"{c} on {c.gpu} {c.free_bytes} {sorted(c.instances)}" for c in self._containers.values()]
         for i in self._instances.values():
-            lines.append(f"{i} {i.state} {dict(i.done)} {i.bound} {list(i.running)} {i.kv_bytes} {i.last_used_s!r}")
-        lines += [f"{request}" for request in self.front.in_order()]
+            done = sorted(i.done.items())
+            lines.append(f"{i} {i.state} {done} {i.bound} {list(i.running)} {i.kv_bytes} {i.last_used_s!r}")
+        lines += [f"{list(queues.in_order())}" for queues in self._queues]
         return "\n".join(lines)
 
     @property

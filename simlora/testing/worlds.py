@@ -70,7 +70,7 @@ class _Maker:
             for _ in range(self.rng.randint(1, 2)):
                 gpu = self.view.add_gpu(node, CAPACITY_BYTES)
                 if self.estimates.shared and self.rng.random() < 0.6:
-                    self.view.add_backbone(gpu, self.rng.choice(BACKBONES))
+                    self.view.add_backbone(gpu, self.rng.choice(self.functions).backbone)
                 for _ in range(self.rng.randint(0, 2)):
                     container = self.view.add_container(gpu, self.rng.choice((0, 1_000_000_000, 32_000_000_000)))
                     self.fill(container)
@@ -147,7 +147,7 @@ class _Maker:
             has_run=ready,
             kv_bytes=kv_bytes,
         )
-        self.bound[made.id] = FrozenQueues(waiting)
+        self.bound[made.id] = self.view.add_queues(waiting)
         return made
 
 

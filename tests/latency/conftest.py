@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from simlora.latency import ModelLatency, list_backbones, list_engines, list_profiles, load_profile
@@ -14,6 +16,15 @@ def model(request: pytest.FixtureRequest) -> ModelLatency:
     """Every shipped backbone on every shipped profile under every shipped engine."""
     profile, engine, backbone = request.param
     return load_profile(profile, engine).model(backbone)
+
+
+@pytest.fixture(scope="session")
+def tables_dir(data_dir: Path) -> Path:
+    """The public tables the shipped coefficients were fitted on; tests that need them are skipped where they aren't."""
+    tables = data_dir / "calibration"
+    if not tables.is_dir():
+        pytest.skip("SIMLORA_DATA holds no calibration/")
+    return tables
 
 
 @pytest.fixture(scope="session")

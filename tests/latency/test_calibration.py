@@ -13,8 +13,8 @@ from simlora.latency import profile as profile_module
 
 
 @pytest.mark.parametrize("name", sorted(public_tables.TABLES))
-def test_the_shipped_profile_is_what_the_tables_give(name: str, data_dir: Path) -> None:
-    fitted, errors = public_tables.fit_profile(data_dir / "calibration" / "aiconfigurator", name)
+def test_the_shipped_profile_is_what_the_tables_give(name: str, tables_dir: Path) -> None:
+    fitted, errors = public_tables.fit_profile(tables_dir / "aiconfigurator", name)
     shipped = tomllib.loads((profile_module.HERE / f"{name}.toml").read_text())
     for part in ("linear", "prefill_attention", "decode_attention", "lora", "elementwise"):
         for key, value in public_tables.rounded(fitted[part]).items():
@@ -34,8 +34,8 @@ def test_eager_host_time_is_what_the_published_figure_leaves() -> None:
     assert first_run.seconds == pytest.approx(engine_tables.first_run_s(), abs=0.02)
 
 
-def test_vllm_host_time_is_what_the_step_times_leave(data_dir: Path) -> None:
-    fitted = engine_tables.vllm_host(data_dir / "calibration" / "lora_dt")
+def test_vllm_host_time_is_what_the_step_times_leave(tables_dir: Path) -> None:
+    fitted = engine_tables.vllm_host(tables_dir / "lora_dt")
     engine = load_engine("vllm-0.8.5")
     shipped = (
         *(engine.host.step_s, engine.host.sequence_s),

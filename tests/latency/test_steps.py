@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from simlora.latency import ModelLatency, load_profile
 
 LLAMA = load_profile("l40s", "hf-eager").model("llama-2-7b")
+PACKED = load_profile("l40s", "vllm-0.8.5").model("llama-2-7b")
 batches, ranks = st.integers(1, 256), st.integers(1, 128)
 prompts = st.lists(st.integers(1, 4096), min_size=1, max_size=8)
 
@@ -85,20 +86,18 @@ def test_steps_within_is_the_largest_that_fits(batch: int, context: int, seconds
 @settings(max_examples=50)
 @given(prompts)
 def test_chunks_form_the_pairs_of_the_whole(lengths: list[int]) -> None:
-    """n (n + 2 past) over the chunks of a prompt adds up to its square, whatever the chunks."""
+    """n (n + 2 past) over the chunks of a prompt adds up to what the whole prompt is charged, whatever the chunks."""
     past = pairs = 0
     for n in lengths:
         pairs += n * (n + 2 * past)
         past += n
-    assert pairs == sum(lengths) ** 2
+    assert (past, pairs) == PACKED.prefill_load([sum(lengths)])
 
 
 def test_padding_pays_for_the_longest() -> None:
-    padded = LLAMA
-    packed = load_profile("l40s", "vllm-0.8.5").model("llama-2-7b")
-    assert padded.prefill_load([10, 100]) == (200, 20_000.0)
-    assert packed.prefill_load([10, 100]) == (110, 10_100.0)
-    assert padded.prefill_s([10, 100], [16]) == padded.prefill_s([100, 100], [16])
+    assert LLAMA.prefill_load([10, 100]) == (200, 20_000.0)
+    assert PACKED.prefill_load([10, 100]) == (110, 10_100.0)
+    assert LLAMA.prefill_s([10, 100], [16]) == LLAMA.prefill_s([100, 100], [16])
 
 
 def test_beyond_the_measured_range_is_counted_and_warned_of_once() -> None:

@@ -138,7 +138,10 @@ class Pckp:
         return targets
 
     def _progress(self, function: Function, view: ClusterView) -> tuple[int, InstanceView | None]:
-        """How many free instances are complete or on their way, and the most advanced that could go on."""
+        """How many free instances are complete or on their way, and the most advanced of its own that could go on.
+
+        An engine that serves several functions is nobody's own: which stages it has is not one function's to say.
+        """
         complete = 0
         best: InstanceView | None = None
         for instance in view.instances_of(function).values():
@@ -146,8 +149,10 @@ class Pckp:
                 continue
             if instance.state is InstanceState.STARTING or next(self._missing(instance.done), None) is None:
                 complete += 1
-            elif instance.container.id in view.idle_containers and (
-                best is None or (-len(instance.done), instance.id) < (-len(best.done), best.id)
+            elif (
+                instance.function is function
+                and instance.container.id in view.idle_containers
+                and (best is None or (-len(instance.done), instance.id) < (-len(best.done), best.id))
             ):
                 best = instance
         return complete, best

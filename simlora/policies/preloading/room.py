@@ -39,11 +39,11 @@ class Room:
         """Set aside what ``stage`` needs in the container and on its GPU; False, taking nothing, if it does not fit."""
         gpu = container.gpu
         host = self._host.get(container.id, 0) + self._estimates.stage_host_bytes(function, stage)
-        device = self._device.get(gpu.index, 0) + self._estimates.stage_device_bytes(function, stage, gpu)
+        device = self._device.get(gpu.index, 0)
         load = (gpu.index, function.backbone.name)
-        shared = stage == ArtifactKind.BACKBONE and stage in self._estimates.shared_stages
-        if shared and load in self._loading:
-            device -= function.backbone.weights_bytes
+        shared = stage in self._estimates.shared_stages
+        if not shared or load not in self._loading:
+            device += self._estimates.stage_device_bytes(function, stage, gpu)
         if host > container.free_bytes or device > gpu.free_bytes:
             return False
         if shared and function.backbone not in gpu.backbones:

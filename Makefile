@@ -1,0 +1,40 @@
+# Needs Python >= 3.11, git and make. Everything is installed into .venv; nothing here installs torch.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test test-slow check
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+quickstart: $(VENV)/.installed ## install simlora and run a small experiment
+	$(BIN)/simlora run experiments/quickstart/experiment.toml
+
+test: $(VENV)/.installed-dev ## run the tests, all but the slow ones
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.installed-dev ## run the tests that take minutes
+	$(BIN)/python -m pytest -m "slow and not gpu" || [ $$? -eq 5 ]  # 5: there are none
+
+check: $(VENV)/.installed-dev ## lint, formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV)
+
+# Installed anew when what is to be installed has changed. The dev extra comes on top of the rest, hence both stamps.
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "installing simlora into $(VENV)"
+	@$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "installing simlora and what its tests need into $(VENV)"
+	@$(INSTALL) -e '.[dev]'
+	@touch $(VENV)/.installed $@
