@@ -1,0 +1,1 @@
+"""Back-ends: they do the work the engine orders, in virtual time or for real."""

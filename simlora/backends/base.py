@@ -1,0 +1,84 @@
+"""What the engine asks of a back-end. Every call returns at once; ``done`` fires when the work is.
+
+Only a back-end knows true durations and how many tokens a request will produce (design law 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import simpy
+
+from simlora.cluster.hardware import Node
+from simlora.cluster.processes import BackboneProcess, Instance
+from simlora.entities import Artifact, Function, QueuedRequest, Tier
+from simlora.latency.engines import Stage
+
+
+class PrefillChunk(NamedTuple):
+    """``tokens`` new ones of a request, ``past`` of which are in KV already; the last chunk yields a token."""
+
+    request: QueuedRequest
+    tokens: int
+    past: int
+    last: bool
+
+
+class Progress(NamedTuple):
+    """What a run did: engine steps, and the requests that produced their last token in the final one.
+
+    ``first_token_s``: when the prefill of its first step ended (NaN if it had none).
+    """
+
+    steps: int
+    finished: Sequence[QueuedRequest]
+    first_token_s: float
+
+
+class Task(Protocol):
+    """Work under way. The value of ``done`` is its seconds, or for a run its :class:`Progress`."""
+
+    @property
+    def done(self) -> simpy.Event: ...
+    def stop(self) -> None:
+        """A run ends at its next step boundary; anything else at once, and its ``done`` never fires."""
+        ...
+
+
+class Backend(Protocol):
+    """Where work is done."""
+
+    def stage(self, instance: Instance, stage: Stage, artifact: Artifact | None, source: Tier | None) -> Task:
+        """One step of a cold start; ``source``: the tier its bytes come from.
+
+        Without an artifact, a stage that usually moves one only maps the shared copy.
+        """
+        ...
+
+    def load_backbone(self, process: BackboneProcess, stage: Stage, checkpoint: Artifact, source: Tier) -> Task:
+        """The weights into a backbone process, once for all who map them."""
+        ...
+
+    def fetch(self, artifact: Artifact, node: Node) -> Task:
+        """From the remote store to the node's storage."""
+        ...
+
+    def load_adapter(self, instance: Instance, function: Function, source: Tier) -> Task:
+        """Into a slot of an engine that serves many functions."""
+        ...
+
+    def run(self, instance: Instance, prefill: Sequence[PrefillChunk], at_most: int) -> Task:
+        """Steps over the running batch: the first also prefills, then all decode.
+
+        It ends when a request finishes (or all, where a batch ends as one), after ``at_most`` steps, or when stopped.
+        """
+        ...
+
+    def leave(self, instance: Instance, request: QueuedRequest) -> None:
+        """The request leaves the running batch; what it has produced so far is kept."""
+        ...
+
+    def end(self, instance: Instance) -> None:
+        """The instance's process is gone."""
+        ...

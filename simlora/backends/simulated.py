@@ -1,0 +1,141 @@
+"""The simulated back-end: durations from a latency profile, GPUs and links shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+import simpy
+
+from simlora.backends.base import PrefillChunk
+from simlora.backends.draws import spread
+from simlora.backends.gpu_clock import GpuClock
+from simlora.backends.segments import Decoding, SimulatedRun, StepModel
+from simlora.cluster.hardware import Gpu, Node
+from simlora.cluster.links import Link, Transfer
+from simlora.cluster.processes import BackboneProcess, Instance
+from simlora.entities import Artifact, ArtifactKind, Function, QueuedRequest, Tier
+from simlora.latency.contention import Contention
+from simlora.latency.engines import Stage
+from simlora.latency.loaders import Loader
+
+
+class Move:
+    """Fixed seconds, then bytes over links: implements :class:`simlora.backends.base.Task`."""
+
+    __slots__ = ("_began_s", "_env", "_stopped", "_transfer", "done")
+
+    def __init__(self, env: simpy.Environment, fixed_s: float, transfer: Callable[[], Transfer] | None):
+        self._env = env
+        self._began_s = env.now
+        self._stopped = False
+        self._transfer: Transfer | None = None
+        self.done = env.event()
+        env.process(self._go(fixed_s, transfer))
+
+    def _go(self, fixed_s: float, transfer: Callable[[], Transfer] | None) -> Generator[simpy.Event, Any, None]:
+        if fixed_s > 0:
+            yield self._env.timeout(fixed_s)
+        if transfer is not None and not self._stopped:
+            self._transfer = transfer()
+            yield self._transfer.done
+        if not self._stopped:
+            self.done.succeed(self._env.now - self._began_s)
+
+    def stop(self) -> None:
+        self._stopped = True
+        if self._transfer is not None and not self._transfer.done.triggered:
+            self._transfer.stop()
+
+
+class SimulatedBackend:
+    """Implements :class:`simlora.backends.base.Backend` in virtual time.
+
+    ``output_tokens[i]`` is what request ``i`` will produce; ``model_of`` gives the clock of an instance's steps. Stage
+    durations are drawn by (seed, function, its how-many-eth start, stage), so every system meets the same luck.
+    """
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        gpus: Sequence[Gpu],
+        *,
+        output_tokens: Sequence[int],
+        model_of: Callable[[Instance], StepModel],
+        loader: Loader,
+        adapter_loader: Loader,
+        contention: Contention,
+        batch_ends_as_one: bool,
+        seed: int,
+        stepwise: bool = False,
+    ):
+        self._env = env
+        self._output_tokens = output_tokens
+        self._model_of = model_of
+        self._loaders = {ArtifactKind.BACKBONE: loader, ArtifactKind.ADAPTER: adapter_loader}
+        self._as_one = batch_ends_as_one
+        self._seed = seed
+        self._clocks = [GpuClock(env, contention, stepwise) for _ in gpus]
+        self._decoding: dict[int, Decoding] = {}
+        self.steps = 0
+        self.runs = 0
+
+    # ------------------------------------------------------------------ cold start and loads
+
+    def stage(self, instance: Instance, stage: Stage, artifact: Artifact | None, source: Tier | None) -> Move:
+        name = instance.function.id if instance.function is not None else instance.backbone.name
+        fixed_s = stage.seconds * spread(stage.sigma, self._seed, name, instance.ordinal, stage.name)
+        if artifact is None or source is None:
+            if stage.shared_s is not None and stage.moves:
+                fixed_s = stage.shared_s
+            return Move(self._env, fixed_s, None)
+        return self._load(artifact, source, instance.gpu, fixed_s)
+
+    def load_backbone(self, process: BackboneProcess, stage: Stage, checkpoint: Artifact, source: Tier) -> Move:
+        return self._load(checkpoint, source, process.gpu, stage.seconds)
+
+    def load_adapter(self, instance: Instance, function: Function, source: Tier) -> Move:
+        return self._load(function.adapter, source, instance.gpu, 0.0)
+
+    def fetch(self, artifact: Artifact, node: Node) -> Move:
+        path = self._loaders[artifact.kind].between(Tier.REMOTE, Tier.SSD)
+        return self._move(artifact, (node.remote,), path.bytes_per_s, path.fixed_s)
+
+    def _load(self, artifact: Artifact, source: Tier, gpu: Gpu, fixed_s: float) -> Move:
+        path = self._loaders[artifact.kind].between(source, Tier.DEVICE)
+        links = (gpu.node.storage, gpu.bus) if source is Tier.SSD else (gpu.bus,)
+        return self._move(artifact, links, path.bytes_per_s, fixed_s + path.fixed_s)
+
+    def _move(self, artifact: Artifact, links: Sequence[Link], cap_per_s: float, fixed_s: float) -> Move:
+        return Move(self._env, fixed_s, lambda: Transfer(self._env, artifact.bytes, links, cap_per_s))
+
+    # ------------------------------------------------------------------ steps
+
+    def run(self, instance: Instance, prefill: Sequence[PrefillChunk], at_most: int) -> SimulatedRun:
+        decoding = self._decoding.get(instance.id)
+        if decoding is None:
+            model = self._model_of(instance)
+            decoding = self._decoding[instance.id] = Decoding(model, self._output_tokens, self._as_one)
+        adapters, rank = _adapters_in_use(instance)
+        run = SimulatedRun(self._env, decoding, prefill, at_most, adapters, rank)
+        run.start(self._clocks[instance.gpu.index], self._count)
+        return run
+
+    def _count(self, steps: int) -> None:
+        self.steps += steps
+        self.runs += 1
+
+    def leave(self, instance: Instance, request: QueuedRequest) -> None:
+        self._decoding[instance.id].leave(request)
+
+    def end(self, instance: Instance) -> None:
+        self._decoding.pop(instance.id, None)
+
+
+def _adapters_in_use(instance: Instance) -> tuple[int, int]:
+    """Distinct adapters of the running batch, and their largest rank."""
+    function = instance.function
+    if function is not None:
+        return 1, function.rank
+    ranks = [served.rank for served, users in instance.adapters.items() if users]
+    return len(ranks), max(ranks, default=0)

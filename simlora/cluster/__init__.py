@@ -1,0 +1,1 @@
+"""The only mutable state: nodes, memories, links, processes, queues; implements the views."""

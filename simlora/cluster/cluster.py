@@ -1,0 +1,145 @@
+"""The whole mutable state: implements :class:`simlora.views.ClusterView`, kept up to date as it changes (law 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import simpy
+
+from simlora.cluster.config import ClusterConfig
+from simlora.cluster.hardware import CheckpointCache, Gpu, Node
+from simlora.cluster.links import Discipline, Link
+from simlora.cluster.memory import Memory
+from simlora.cluster.processes import BackboneProcess, Container, Instance
+from simlora.cluster.queues import Queues
+from simlora.entities import Backbone, Function
+from simlora.latency.hardware import Gpu as GpuModel
+from simlora.latency.hardware import load_node_type
+from simlora.views import InstanceState, InstanceView
+
+
+class Cluster:
+    """Nodes, GPUs, processes and queues of one run."""
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        functions: Sequence[Function],
+        config: ClusterConfig,
+        gpu: GpuModel,
+        *,
+        use_gpus: int | None = None,
+        host_cache_fraction: float = 0.0,
+        storage: Discipline = "fair",
+    ):
+        self._env = env
+        self.functions = functions
+        self.nodes: list[Node] = []
+        self.gpus: list[Gpu] = []
+        self.front = Queues()
+        self.held_back = Queues()
+        self.containers: dict[int, Container] = {}
+        self.idle_containers: dict[int, Container] = {}
+        self._instances: dict[Function, dict[int, Instance]] = {f: {} for f in functions}
+        self._unfinished: dict[Function, int] = dict.fromkeys(functions, 0)
+        self._started: dict[str, int] = {}
+        self._ids = {"instance": 0, "container": 0, "backbone": 0}
+        self._build(config, gpu, use_gpus or config.gpus, host_cache_fraction, storage)
+
+    def _build(
+        self, config: ClusterConfig, gpu: GpuModel, use_gpus: int, cache_fraction: float, storage: Discipline
+    ) -> None:
+        kind = load_node_type(config.node_type)
+        for n in range(config.nodes):
+            cache_bytes = int(kind.host_bytes * cache_fraction)
+            memory = Memory(f"host memory of node {n}", kind.host_bytes - cache_bytes)
+            cache = CheckpointCache(Memory(f"checkpoint cache of node {n}", cache_bytes))
+            remote_per_s = min(kind.nic_bytes_per_s, kind.remote_bytes_per_s)
+            links = (
+                Link(f"storage of node {n}", kind.ssd_bytes_per_s, storage),
+                Link(f"network of node {n}", remote_per_s),
+            )
+            node = Node(self._env, n, memory, cache, links, config.checkpoints == "ssd")
+            for _ in range(min(config.gpus_per_node, use_gpus - len(self.gpus))):
+                index = len(self.gpus)
+                bus = Link(f"bus of GPU {index}", gpu.pcie_bytes_per_s)
+                self.gpus.append(Gpu(index, node, Memory(f"GPU {index}", gpu.usable_bytes), bus))
+                node.gpus.append(self.gpus[-1])
+            if node.gpus:
+                self.nodes.append(node)
+
+    # ------------------------------------------------------------------ what policies see
+
+    @property
+    def now_s(self) -> float:
+        return self._env.now
+
+    def instances_of(self, function: Function) -> Mapping[int, Instance]:
+        return self._instances[function]
+
+    def waiting(self, function: Function) -> int:
+        return len(self.front.by_function.get(function, ())) + len(self.held_back.by_function.get(function, ()))
+
+    def running(self, function: Function) -> int:
+        return self._unfinished[function]
+
+    # ------------------------------------------------------------------ what the engine does
+
+    def _next_id(self, kind: str) -> int:
+        self._ids[kind] += 1
+        return self._ids[kind] - 1
+
+    def find(self, instance: InstanceView) -> Instance:
+        """The instance behind a view of it."""
+        return self.gpus[instance.gpu.index].instances[instance.id]
+
+    def add_container(self, gpu: Gpu, limit_bytes: int) -> Container:
+        """A new, empty container."""
+        container = Container(self._next_id("container"), gpu, limit_bytes)
+        self.containers[container.id] = gpu.containers[container.id] = container
+        return container
+
+    def remove_container(self, container: Container) -> None:
+        """The container ends; it must be empty."""
+        del self.containers[container.id], container.gpu.containers[container.id]
+        self.idle_containers.pop(container.id, None)
+
+    def add_instance(self, function: Function | None, backbone: Backbone, container: Container) -> Instance:
+        """A new process in ``container``, visible at once to every function it can serve."""
+        name = function.id if function is not None else backbone.name
+        ordinal = self._started[name] = self._started.get(name, -1) + 1
+        instance = Instance(self._next_id("instance"), function, backbone, container, ordinal)
+        container.instances[instance.id] = container.gpu.instances[instance.id] = instance
+        for served in (function,) if function is not None else self.functions:
+            if instance.serves(served):
+                self._instances[served][instance.id] = instance
+        return instance
+
+    def remove_instance(self, instance: Instance) -> None:
+        """The process ends."""
+        instance.state = InstanceState.STOPPED
+        del instance.container.instances[instance.id], instance.gpu.instances[instance.id]
+        for served in (instance.function,) if instance.function is not None else self.functions:
+            self._instances[served].pop(instance.id, None)
+
+    def add_backbone(self, gpu: Gpu, backbone: Backbone, size_bytes: int) -> BackboneProcess:
+        """A backbone process on ``gpu``, not yet loaded, its memory taken."""
+        gpu.memory.take(size_bytes)
+        process = BackboneProcess(self._next_id("backbone"), gpu, backbone, size_bytes, self._env.now)
+        gpu.backbones[backbone] = process
+        return process
+
+    def remove_backbone(self, process: BackboneProcess) -> None:
+        """The backbone process ends and its memory is free."""
+        del process.gpu.backbones[process.backbone]
+        process.gpu.memory.give(process.bytes)
+
+    def count_bound(self, function: Function, change: int) -> None:
+        """One more or fewer request of ``function`` bound to an instance and not finished."""
+        self._unfinished[function] += change
+
+    def memories(self) -> list[Memory]:
+        """Every memory there is."""
+        found = [gpu.memory for gpu in self.gpus]
+        found += [node.memory for node in self.nodes] + [node.cache.memory for node in self.nodes]
+        return found + [container.memory for container in self.containers.values()]

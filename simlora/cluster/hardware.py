@@ -1,0 +1,106 @@
+"""Nodes and GPUs: their memories, links and what is on them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import simpy
+
+from simlora.cluster.links import Link
+from simlora.cluster.memory import Memory
+from simlora.entities import Backbone
+
+if TYPE_CHECKING:
+    from simlora.cluster.processes import BackboneProcess, Container, Instance
+
+
+class CheckpointCache:
+    """Host copies of checkpoints, the least recently used leaving first."""
+
+    __slots__ = ("_held", "memory")
+
+    def __init__(self, memory: Memory):
+        self.memory = memory
+        self._held: OrderedDict[str, int] = OrderedDict()
+
+    def __contains__(self, checkpoint: str) -> bool:
+        return checkpoint in self._held
+
+    def use(self, checkpoint: str, size_bytes: int) -> None:
+        """Note a use of the checkpoint, keeping a copy if it fits the cache at all."""
+        if checkpoint in self._held:
+            self._held.move_to_end(checkpoint)
+        elif size_bytes <= self.memory.capacity_bytes:
+            while self.memory.free_bytes < size_bytes:
+                _, freed_bytes = self._held.popitem(last=False)
+                self.memory.give(freed_bytes)
+            self.memory.take(size_bytes)
+            self._held[checkpoint] = size_bytes
+
+
+class Node:
+    """A host: implements :class:`simlora.views.NodeView`."""
+
+    __slots__ = ("_env", "cache", "fetching", "gpus", "has_all", "index", "memory", "on_ssd", "remote", "storage")
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        index: int,
+        memory: Memory,
+        cache: CheckpointCache,
+        links: Sequence[Link],
+        has_all: bool,
+    ):
+        self._env = env
+        self.has_all = has_all
+        self.index = index
+        self.memory = memory
+        self.cache = cache
+        self.storage, self.remote = links
+        self.gpus: list[Gpu] = []
+        self.on_ssd: dict[str, None] = {}
+        self.fetching: dict[str, simpy.Event] = {}
+
+    @property
+    def storage_wait_s(self) -> float:
+        return self.storage.backlog_s(self._env.now)
+
+    def caches(self, checkpoint: str) -> bool:
+        return checkpoint in self.cache
+
+    def stores(self, artifact: str) -> bool:
+        """Whether its storage holds the artifact already."""
+        return self.has_all or artifact in self.on_ssd
+
+    def __repr__(self) -> str:
+        return f"<node {self.index}>"
+
+
+class Gpu:
+    """A GPU: implements :class:`simlora.views.GpuView`."""
+
+    __slots__ = ("active_batches", "backbones", "bus", "containers", "index", "instances", "memory", "node")
+
+    def __init__(self, index: int, node: Node, memory: Memory, bus: Link):
+        self.index = index
+        self.node = node
+        self.memory = memory
+        self.bus = bus
+        self.active_batches = 0
+        self.instances: dict[int, Instance] = {}
+        self.backbones: dict[Backbone, BackboneProcess] = {}
+        self.containers: dict[int, Container] = {}
+
+    @property
+    def capacity_bytes(self) -> int:
+        return self.memory.capacity_bytes
+
+    @property
+    def free_bytes(self) -> int:
+        return self.memory.free_bytes
+
+    def __repr__(self) -> str:
+        return f"<GPU {self.index}>"

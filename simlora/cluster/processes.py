@@ -1,0 +1,203 @@
+"""Processes: containers, function instances with their running batches, and backbone processes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import simpy
+
+from simlora.cluster.hardware import Gpu
+from simlora.cluster.memory import Memory
+from simlora.cluster.queues import Queues
+from simlora.entities import Backbone, Function, QueuedRequest
+from simlora.views import InstanceState
+
+if TYPE_CHECKING:
+    from simlora.backends.base import Task
+
+
+class Running:
+    """A request in a running batch: implements :class:`simlora.views.RunningRequest`.
+
+    ``joined`` is its instance's count of decode steps when its prefill ended.
+    """
+
+    __slots__ = ("_instance", "joined", "prefill_left", "request")
+
+    def __init__(self, request: QueuedRequest, instance: Instance):
+        self.request = request
+        self._instance = instance
+        self.prefill_left = request.prompt_tokens
+        self.joined = 0
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens of it that have been computed: the prompt, then one for each it has produced."""
+        if self.prefill_left:
+            return self.request.prompt_tokens - self.prefill_left
+        return self.request.prompt_tokens + self.produced
+
+    @property
+    def produced(self) -> int:
+        """Tokens produced since it was admitted."""
+        return 0 if self.prefill_left else self._instance.decode_steps - self.joined + 1
+
+    def __repr__(self) -> str:
+        return f"<running {self.request.index}: {self.context_tokens} tokens>"
+
+
+class Container:
+    """A sandbox on a host with a view of one GPU: implements :class:`simlora.views.ContainerView`."""
+
+    __slots__ = ("gpu", "id", "instances", "keep_until_s", "memory", "watched_s")
+
+    def __init__(self, id_: int, gpu: Gpu, limit_bytes: int):
+        self.id = id_
+        self.gpu = gpu
+        self.memory = Memory(f"container {id_}", limit_bytes)
+        self.instances: dict[int, Instance] = {}
+        self.keep_until_s = float("inf")
+        self.watched_s = float("inf")
+
+    @property
+    def free_bytes(self) -> int:
+        return self.memory.free_bytes
+
+    @property
+    def idle(self) -> bool:
+        """Nothing in it runs, starts or has work bound."""
+        return all(i.state is InstanceState.IDLE and not i.bound for i in self.instances.values())
+
+    def __repr__(self) -> str:
+        return f"<container {self.id}>"
+
+
+class BackboneProcess:
+    """One copy of a backbone on one GPU, mapped by instances: implements :class:`simlora.views.BackboneView`.
+
+    ``loading`` is set by the first mapper that gets to it; ``active`` counts mappers whose batch runs.
+    """
+
+    __slots__ = ("active", "backbone", "bytes", "gpu", "id", "loaded", "loading", "mappers", "since_s", "unmapped_s")
+
+    def __init__(self, id_: int, gpu: Gpu, backbone: Backbone, size_bytes: int, now_s: float):
+        self.id = id_
+        self.gpu = gpu
+        self.backbone = backbone
+        self.bytes = size_bytes
+        self.loaded = False
+        self.loading: simpy.Event | None = None
+        self.mappers: dict[int, Instance] = {}
+        self.active = 0
+        self.since_s = now_s
+        self.unmapped_s = now_s
+
+    @property
+    def mapped_by(self) -> int:
+        return len(self.mappers)
+
+    def __repr__(self) -> str:
+        return f"<{self.backbone.name} on {self.gpu}>"
+
+
+class Instance:
+    """A function's process, or an engine for all functions of a backbone: :class:`simlora.views.InstanceView`.
+
+    ``held`` maps a request that is bound or running to the bytes of KV it holds; ``reserved`` the stages under way to
+    the device bytes set aside for them; ``upto`` names the stage it is to reach, ``None`` for ready. ``prefilling`` are
+    the running requests with prompt left to compute; ``task`` is a stage or load
+    under way, ``run`` the segment that runs.
+    """
+
+    __slots__ = (
+        "adapter_slots",
+        "adapters",
+        "backbone",
+        "began_s",
+        "bound",
+        "chunk_tokens",
+        "container",
+        "decode_steps",
+        "done",
+        "function",
+        "gpu",
+        "has_run",
+        "held",
+        "held_bound_bytes",
+        "host_copies",
+        "id",
+        "kv",
+        "last_used_s",
+        "on_demand",
+        "ordinal",
+        "own_container",
+        "prefilling",
+        "process",
+        "queue",
+        "ready",
+        "ready_s",
+        "reserved",
+        "run",
+        "running",
+        "since_s",
+        "stage_bytes",
+        "state",
+        "task",
+        "upto",
+        "wake",
+    )
+
+    def __init__(self, id_: int, function: Function | None, backbone: Backbone, container: Container, ordinal: int):
+        self.id = id_
+        self.function = function
+        self.backbone = backbone
+        self.container = container
+        self.gpu = container.gpu
+        self.ordinal = ordinal
+        self.state = InstanceState.STARTING
+        self.done: dict[str, int] = {}
+        self.reserved: dict[str, int] = {}
+        self.host_copies: dict[str, int] = {}
+        self.upto: str | None = None
+        self.ready = False
+        self.began_s = 0.0
+        self.ready_s = float("nan")
+        self.on_demand = True
+        self.own_container = True
+        self.stage_bytes = 0
+        self.queue = Queues()
+        self.bound = 0
+        self.running: dict[int, Running] = {}
+        self.prefilling: list[Running] = []
+        self.decode_steps = 0
+        self.chunk_tokens: int | None = None
+        self.kv: Memory = container.gpu.memory
+        self.held: dict[int, int] = {}
+        self.held_bound_bytes = 0
+        self.adapters: dict[Function, int] = {}
+        self.adapter_slots = 1
+        self.last_used_s = 0.0
+        self.has_run = False
+        self.since_s = 0.0
+        self.wake: simpy.Event | None = None
+        self.task: Task | None = None
+        self.run: Task | None = None
+        self.process: simpy.Process | None = None
+
+    @property
+    def kv_free_bytes(self) -> int:
+        """Free memory, and what is held already for requests bound to it."""
+        return self.kv.free_bytes + self.held_bound_bytes
+
+    @property
+    def device_bytes(self) -> int:
+        """Bytes of its GPU that it holds: stages done and reserved, and KV or the pool for it."""
+        kv_bytes = sum(self.held.values()) if self.kv is self.gpu.memory else self.kv.capacity_bytes
+        return self.stage_bytes + kv_bytes
+
+    def serves(self, function: Function) -> bool:
+        """Whether requests of ``function`` can run here."""
+        return self.function is function or (self.function is None and self.backbone is function.backbone)
+
+    def __repr__(self) -> str:
+        return f"<instance {self.id}>"
