@@ -76,6 +76,17 @@ class InstanceStopped(NamedTuple):
     why: str
 
 
+class BackboneLoaded(NamedTuple):
+    """A backbone process has its weights; the seconds are those of the load alone."""
+
+    at_s: float
+    backbone: Backbone
+    gpu: int
+    seconds: float
+    bytes: int
+    source: str
+
+
 class BackboneEvicted(NamedTuple):
     """A backbone process ended and freed its weights."""
 
@@ -83,6 +94,15 @@ class BackboneEvicted(NamedTuple):
     backbone: Backbone
     gpu: int
     bytes: int
+    why: str
+
+
+class RequestRejected(NamedTuple):
+    """A request was turned away."""
+
+    at_s: float
+    function: Function
+    request: int
     why: str
 
 
@@ -96,4 +116,13 @@ class RequestsPreempted(NamedTuple):
     why: str
 
 
-Event = InstanceStarted | StageFinished | InstanceEvicted | InstanceStopped | BackboneEvicted | RequestsPreempted
+Event = (
+    InstanceStarted
+    | StageFinished
+    | InstanceEvicted
+    | InstanceStopped
+    | BackboneLoaded
+    | BackboneEvicted
+    | RequestsPreempted
+    | RequestRejected
+)

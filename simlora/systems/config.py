@@ -46,6 +46,12 @@ class SystemConfig(BaseModel):
     reserve: Literal["max_new_tokens", "prompt"] = Field(description="KV bytes reserved when a request is admitted")
     completion: Literal["own_end", "batch_end"] = Field(description="when a request of a batch is answered")
     host_cache_fraction: float = Field(ge=0, le=1, description="share of a node's memory that caches checkpoints")
+    storage: Literal["fair", "fifo"] = Field(
+        default="fair", description="whether loads from one node's storage share it or queue for it"
+    )
+    backbone_keepalive_s: float = Field(
+        default=60.0, ge=0, description="how long a shared backbone stays after its last mapper"
+    )
     plan_interval_s: float = Field(default=1.0, gt=0)
     limits: Limits = Limits()
 

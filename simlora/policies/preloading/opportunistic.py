@@ -22,7 +22,10 @@ OFF_RETRY_S = 1.0
 
 @dataclass(slots=True)
 class _Window:
-    """After a function's last call: when to load it, when to let go, and the rate that said so."""
+    """After a function's last call: when to load it, when to let go, and the rate that said so.
+
+    Times in the heap that are not those of the function's present window are stale.
+    """
 
     function: Function
     called_s: float
@@ -81,12 +84,12 @@ class Opportunistic:
                 self._called(cause.function, now_s)
         actions: list[PlanAction] = []
         while self._due and self._due[0][0] <= now_s:
-            _, index = heapq.heappop(self._due)
-            window = self._windows[index]
-            if window.off_s <= now_s:
+            due_s, index = heapq.heappop(self._due)
+            window = self._windows.get(index)
+            if window is not None and due_s == window.off_s:
                 self._open.pop(index, None)
-                actions += self._let_go(window, view)
-            elif window.load_s <= now_s:
+                actions += self._let_go(self._windows.pop(index), view)
+            elif window is not None and due_s == window.load_s:
                 self._open[index] = window
         if self._open and view.idle_containers:
             actions += self._fill(view)
@@ -107,7 +110,9 @@ class Opportunistic:
         """End what was pre-loaded and never used; what is still loading is looked at again a little later."""
         unused = [i for i in view.instances_of(window.function).values() if not (i.has_run or i.bound)]
         if any(i.state is InstanceState.STARTING for i in unused):
-            heapq.heappush(self._due, (view.now_s + OFF_RETRY_S, window.function.index))
+            window.off_s = view.now_s + OFF_RETRY_S
+            self._windows[window.function.index] = window
+            heapq.heappush(self._due, (window.off_s, window.function.index))
         return [Stop(i, "past T_off") for i in unused if i.state is InstanceState.IDLE]
 
     def _fill(self, view: ClusterView) -> list[Start]:

@@ -1,0 +1,113 @@
+"""The running batch of an instance: who is in it, and the KV each holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from simlora.backends.base import PrefillChunk
+from simlora.cluster.processes import Instance, Running
+from simlora.entities import QueuedRequest
+
+if TYPE_CHECKING:
+    from simlora.engine.engine import Engine
+
+
+class Batches:
+    """Joining, growing and leaving, with exact bytes."""
+
+    def __init__(self, engine: Engine):
+        self._engine = engine
+        self._cluster = engine.cluster
+        self._record = engine.record
+        self._reservations = engine.reservations
+        self.grows = engine.system.reserve == "prompt"
+
+    def admit(self, instance: Instance, request: QueuedRequest) -> bool:
+        """From the instance's queue into its batch; False if its KV does not fit."""
+        if request.index not in instance.held and not self._reservations.hold(instance, request):
+            return False
+        instance.held_bound_bytes -= instance.held[request.index]
+        instance.queue.remove(request)
+        instance.bound -= 1
+        running = Running(request, instance)
+        instance.running[request.index] = running
+        instance.prefilling.append(running)
+        if instance.function is not None:
+            instance.adapters[instance.function] = len(instance.running)
+        return True
+
+    def note_start(self, instance: Instance, request: QueuedRequest, now_s: float, batch: int) -> None:
+        """Its batch begins to execute; the first time counts for a request that was preempted.
+
+        Cold is a request that was there before its instance was ready. It has waited for that instance since it was
+        bound or, held back until one was up, since the instance that took it began to start.
+        """
+        record, index = self._record, request.index
+        if record.instance[index] >= 0:
+            return
+        arrived_s, bound_s = request.arrived_s, record.bound_s[index]
+        record.instance[index], record.gpu[index], record.batch[index] = instance.id, instance.gpu.index, batch
+        record.started_s[index] = now_s
+        if instance.ready_s > arrived_s:
+            record.cold[index] = 1
+            record.bound_s[index] = min(bound_s, max(arrived_s, instance.began_s))
+            record.ready_s[index] = instance.ready_s
+        else:
+            record.ready_s[index] = bound_s
+
+    def unbind(self, instance: Instance, request: QueuedRequest) -> None:
+        """Out of the instance's queue, without having run."""
+        self._reservations.release_bound(instance, request)
+        instance.queue.remove(request)
+        instance.bound -= 1
+        self._cluster.count_bound(request.function, -1)
+
+    def steps_that_fit(self, instance: Instance) -> int:
+        """Steps for which the KV of all in the batch can grow by a token each."""
+        per_step_bytes = len(instance.running) * instance.backbone.kv_bytes_per_token
+        return instance.kv.free_bytes // per_step_bytes
+
+    def grow(self, instance: Instance, chunks: Sequence[PrefillChunk], steps: int) -> None:
+        """``steps`` steps have been done: every request that decoded holds as many tokens more."""
+        if not self.grows:
+            return
+        per_token, held = instance.backbone.kv_bytes_per_token, instance.held
+        prefilled = {chunk.request.index: chunk.last for chunk in chunks}
+        total = 0
+        for index, running in instance.running.items():
+            decoded = 0 if running.prefill_left else steps - (index in prefilled)
+            held[index] += decoded * per_token
+            total += decoded * per_token
+        instance.kv.take(total)
+
+    def release(self, instance: Instance, request: QueuedRequest) -> None:
+        """It has left the batch: its KV is free, its adapter has one user less."""
+        del instance.running[request.index]
+        instance.kv.give(instance.held.pop(request.index))
+        self._cluster.count_bound(request.function, -1)
+        function = request.function
+        if instance.function is None:
+            instance.adapters[function] = instance.adapters.pop(function) - 1
+        else:
+            instance.adapters[function] = len(instance.running)
+
+    def send_back(self, instance: Instance, running: Running) -> None:
+        """Preempted: it waits again, and what it has produced is now part of what it must prefill."""
+        request, produced = running.request, running.produced
+        if running.prefill_left:
+            instance.prefilling.remove(running)
+        else:
+            self._engine.backend.leave(instance, request)
+        self.release(instance, request)
+        back = QueuedRequest(
+            request.index,
+            request.function,
+            request.arrived_s,
+            request.prompt_tokens + produced,
+            request.max_new_tokens - produced,
+        )
+        instance.queue.push(back)
+        instance.bound += 1
+        self._cluster.count_bound(request.function, 1)
+        self._record.preemptions[request.index] += 1

@@ -1,0 +1,115 @@
+"""Every decision is checked before it acts (design law 3). A bad one raises, naming the policy; none is repaired."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from simlora.actions import Dispatch, Evict, EvictBackbone, Eviction, Placement, Start
+from simlora.cluster.cluster import Cluster
+from simlora.cluster.processes import Instance
+from simlora.cluster.queues import Queues
+from simlora.entities import Function, QueuedRequest
+from simlora.errors import PolicyError
+from simlora.views import InstanceState
+
+
+def refuse(policy: Any, now_s: float, what: str) -> NoReturn:
+    """Raise :class:`PolicyError` for an answer the engine must refuse."""
+    raise PolicyError(f"{type(policy).__name__} at {now_s:.6f} s: {what}")
+
+
+def check_until(policy: Any, until_s: float | None, now_s: float) -> None:
+    """A time to look again lies in the future (design law 6)."""
+    if until_s is not None and not until_s > now_s:
+        refuse(policy, now_s, f"told to wait until {until_s} s, which is not in the future")
+
+
+def check_formed(policy: Any, batch: Dispatch, front: Queues, now_s: float) -> Function:
+    """A batch formed of what waits at the front end: of one function, each request once. Its function."""
+    admit = batch.admit
+    if not admit:
+        refuse(policy, now_s, "dispatched an empty batch; Wait() says that there is nothing to do")
+    function = admit[0].function
+    _check_waiting(policy, admit, front, now_s)
+    if any(request.function is not function for request in admit):
+        refuse(policy, now_s, "one batch holds requests of several functions")
+    return function
+
+
+def _check_waiting(policy: Any, admit: Sequence[QueuedRequest], queues: Queues, now_s: float) -> None:
+    if len(admit) == 1:
+        if admit[0] not in queues.by_function.get(admit[0].function, ()):
+            refuse(policy, now_s, f"admits {admit[0]}, which does not wait here")
+        return
+    waiting = {request.index for queue in queues.by_function.values() for request in queue}
+    for request in admit:
+        if request.index not in waiting:
+            refuse(policy, now_s, f"admits {request}, which does not wait here or is named twice")
+        waiting.remove(request.index)
+
+
+def check_admission(policy: Any, at: Instance, decision: Dispatch, batch_ends_as_one: bool, now_s: float) -> None:
+    """Who joins and leaves the running batch of an instance."""
+    _check_waiting(policy, decision.admit, at.queue, now_s)
+    for request in decision.preempt:
+        if request.index not in at.running:
+            refuse(policy, now_s, f"preempts {request}, which does not run on {at}")
+    if decision.admit and at.running and batch_ends_as_one:
+        refuse(policy, now_s, f"admits to the running batch of {at}, which ends as one")
+    for name in ("chunk_tokens", "ask_again_after_steps"):
+        value = getattr(decision, name)
+        if value is not None and value < 1:
+            refuse(policy, now_s, f"{name} must be at least 1 (found {value})")
+
+
+def check_route_to(policy: Any, instance: Any, function: Function, cluster: Cluster) -> Instance:
+    """The instance exists and serves the function."""
+    found: Instance | None = cluster.instances_of(function).get(instance.id)
+    if found is None or found is not instance:
+        refuse(policy, cluster.now_s, f"routes {function.id} to {instance}, which does not serve it")
+    return found
+
+
+def check_placement(policy: Any, placement: Placement, cluster: Cluster) -> None:
+    """The container is idle and on the GPU named."""
+    gpu, container = placement
+    if cluster.gpus[gpu.index] is not gpu:
+        refuse(policy, cluster.now_s, f"places on {gpu}, which is not a GPU of this cluster")
+    if container is not None and (container.id not in cluster.idle_containers or container.gpu is not gpu):
+        refuse(policy, cluster.now_s, f"places in {container}, which is not an idle container of {gpu}")
+
+
+def check_start(policy: Any, start: Start, stages: Sequence[str], cluster: Cluster) -> None:
+    """A planned start: its stage exists, its instance is free and elsewhere than there already."""
+    now_s, instance = cluster.now_s, start.instance
+    check_placement(policy, start.placement, cluster)
+    if start.upto not in stages:
+        refuse(policy, now_s, f'no stage is named "{start.upto}"; there are {", ".join(stages)}')
+    if start.function is not None and start.function.backbone is not start.backbone:
+        refuse(policy, now_s, f"starts {start.function.id} with {start.backbone.name}, which is not its backbone")
+    if instance is not None:
+        check_free(policy, instance, cluster)
+        if start.upto in instance.done:
+            refuse(policy, now_s, f'takes {instance} to stage "{start.upto}", which it has behind it')
+
+
+def check_free(policy: Any, instance: Any, cluster: Cluster) -> None:
+    """The instance exists, is idle and has no work bound."""
+    found = cluster.gpus[instance.gpu.index].instances.get(instance.id)
+    if found is not instance or instance.state is not InstanceState.IDLE or instance.bound:
+        refuse(policy, cluster.now_s, f"touches {instance}, which is {instance.state} with {instance.bound} bound")
+
+
+def check_eviction(policy: Any, eviction: Eviction, stages: Sequence[str], cluster: Cluster) -> None:
+    """What leaves is idle; a backbone is mapped by nobody."""
+    if isinstance(eviction, EvictBackbone):
+        process = eviction.gpu.backbones.get(eviction.backbone)
+        if process is None or process.mapped_by or not process.loaded:
+            refuse(
+                policy, cluster.now_s, f"evicts {eviction.backbone.name} from {eviction.gpu}, which is absent or in use"
+            )
+        return
+    check_free(policy, eviction.instance, cluster)
+    if isinstance(eviction, Evict) and eviction.stage not in eviction.instance.done:
+        refuse(policy, cluster.now_s, f'takes {eviction.instance} back to before "{eviction.stage}", which is not done')

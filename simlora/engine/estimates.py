@@ -1,0 +1,162 @@
+"""What policies are told of durations and sizes: the profile's medians for this system (implements ``Estimates``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from simlora.entities import ArtifactKind, Backbone, Function, QueuedRequest, Tier
+from simlora.latency import Loader, ModelLatency, Profile, Stage, fit_ttft_line, load_loader
+from simlora.latency.hardware import NodeType
+from simlora.systems.config import SystemConfig
+from simlora.views import GpuView, InstanceView
+
+
+class ProfileEstimates:
+    """Medians and exact sizes; nothing here is drawn, and nothing knows output lengths (design law 2)."""
+
+    def __init__(self, system: SystemConfig, profile: Profile, node: NodeType, functions: Sequence[Function]):
+        self.system = system
+        self.profile = profile
+        self._node = node
+        self._functions = functions
+        self._stages: dict[str, Stage] = {stage.name: stage for stage in profile.startup}
+        self.stages = tuple(self._stages)
+        self.preloadable = tuple(stage.name for stage in profile.startup if stage.preloadable)
+        shares = system.sharing == "ipc"
+        self.shared_stages = tuple(s.name for s in profile.startup if shares and s.artifact is ArtifactKind.BACKBONE)
+        self._lines: dict[Function, tuple[float, float]] = {}
+        self._moves: dict[tuple[Function, str], float] = {}
+        self._kv: dict[Backbone, int] = {}
+        self._activation: dict[Backbone, int] = {}
+
+    # ------------------------------------------------------------------ models and loaders
+
+    def model(self, function: Function) -> ModelLatency:
+        """The clock of a process that serves ``function`` alone."""
+        return self.profile.model(function.backbone, function.target_modules)
+
+    def engine_model(self, backbone: Backbone) -> ModelLatency:
+        """The clock of an engine that serves every function of ``backbone``, its slots as wide as the widest."""
+        modules = max((f.target_modules for f in self._functions if f.backbone is backbone), key=lambda m: (len(m), m))
+        return self.profile.model(backbone, modules)
+
+    def model_of(self, instance: InstanceView) -> ModelLatency:
+        """The clock of an instance."""
+        if instance.function is not None:
+            return self.model(instance.function)
+        return self.engine_model(instance.backbone)
+
+    @property
+    def loader(self) -> Loader:
+        """Of backbones."""
+        return load_loader(self.system.loader)
+
+    @property
+    def adapter_loader(self) -> Loader:
+        return load_loader(self.profile.engine.adapter_loader)
+
+    # ------------------------------------------------------------------ stages
+
+    def _resident(self, function: Function, gpu: GpuView | None) -> bool:
+        return bool(self.shared_stages) and gpu is not None and function.backbone in gpu.backbones
+
+    def stage_s(self, function: Function, stage: str, gpu: GpuView | None = None) -> float:
+        found = self._stages[stage]
+        if found.shared_s is not None and self._resident(function, gpu):
+            return found.shared_s
+        if not found.moves:
+            return found.seconds
+        if gpu is not None and gpu.node.caches(function.backbone.name) and found.artifact is ArtifactKind.BACKBONE:
+            return found.seconds + self._move_s(function, found, Tier.HOST)
+        key = (function, stage)
+        if key not in self._moves:
+            self._moves[key] = found.seconds + self._move_s(function, found, Tier.SSD)
+        return self._moves[key]
+
+    def _move_s(self, function: Function, stage: Stage, source: Tier) -> float:
+        if stage.artifact is ArtifactKind.ADAPTER:
+            loader, size_bytes = self.profile.engine.adapter_loader, function.adapter.bytes
+        else:
+            loader, size_bytes = self.system.loader, function.backbone.weights_bytes
+        return self.profile.load_s(size_bytes, (source, Tier.DEVICE), loader, self._node)
+
+    def stage_host_bytes(self, function: Function, stage: str) -> int:
+        return self._stages[stage].host_bytes
+
+    def stage_device_bytes(self, function: Function, stage: str, gpu: GpuView | None = None) -> int:
+        found = self._stages[stage]
+        if found.artifact is ArtifactKind.BACKBONE:
+            if self._resident(function, gpu):
+                return 0
+            return (
+                self.backbone_process_bytes(function.backbone)
+                if self.shared_stages
+                else function.backbone.weights_bytes
+            )
+        if found.artifact is ArtifactKind.ADAPTER:
+            return function.adapter.bytes
+        return found.device_bytes
+
+    def backbone_process_bytes(self, backbone: Backbone) -> int:
+        """Weights, and the context of the process that holds them (assumption: as large as a function's)."""
+        context = sum(s.device_bytes for s in self.profile.startup if s.artifact is ArtifactKind.CONTEXT)
+        return backbone.weights_bytes + context
+
+    def start_s(self, function: Function, done: Mapping[str, int], gpu: GpuView | None = None) -> float:
+        return sum(self.stage_s(function, stage, gpu) for stage in self.stages if stage not in done)
+
+    def start_bytes(self, function: Function, done: Mapping[str, int], gpu: GpuView) -> int:
+        return sum(self.stage_device_bytes(function, stage, gpu) for stage in self.stages if stage not in done)
+
+    def missing_s(self, instance: InstanceView) -> float:
+        function = instance.function
+        if function is None:
+            function = next(f for f in self._functions if f.backbone is instance.backbone)
+        return self.start_s(function, instance.done, instance.gpu)
+
+    # ------------------------------------------------------------------ an engine that serves many functions
+
+    def engine_stage_bytes(self, backbone: Backbone, stage: Stage) -> int:
+        """Device bytes of a start-up stage of an engine for all functions of ``backbone``: its adapters are slots."""
+        if stage.artifact is ArtifactKind.BACKBONE:
+            return backbone.weights_bytes
+        if stage.artifact is ArtifactKind.ADAPTER:
+            widest = max(f.adapter.bytes for f in self._functions if f.backbone is backbone)
+            return (widest + self.profile.engine.lora.slot_bytes) * self.adapter_slots
+        return stage.device_bytes
+
+    @property
+    def adapter_slots(self) -> int:
+        return self.profile.engine.batching.max_loras or 1
+
+    def pool_bytes(self, backbone: Backbone, capacity_bytes: int) -> int:
+        """KV pool of such an engine on a GPU: the share it may use, less what its stages hold."""
+        fixed = sum(self.engine_stage_bytes(backbone, stage) for stage in self.profile.startup)
+        return int(capacity_bytes * self.profile.engine.kv.usable_fraction) - fixed
+
+    # ------------------------------------------------------------------ requests
+
+    def ttft_line(self, function: Function) -> tuple[float, float]:
+        if function not in self._lines:
+            self._lines[function] = fit_ttft_line(self.model(function), rank=function.rank)
+        return self._lines[function]
+
+    def request_bytes(self, request: QueuedRequest) -> int:
+        """KV under the system's rule; activations too where a process allocates them for each batch.
+
+        A paged pool counts a request's last block as full, which bounds what paging wastes.
+        """
+        backbone = request.function.backbone
+        if self.system.reserve == "prompt":
+            return backbone.kv_bytes_per_token * (request.prompt_tokens + self.profile.engine.kv.block_tokens)
+        activation_bytes = self._activation.get(backbone)
+        if activation_bytes is None:
+            activation_bytes = self._activation[backbone] = self.model(request.function).activation_bytes(1)
+        kv_tokens = request.prompt_tokens + request.max_new_tokens
+        return backbone.kv_bytes_per_token * kv_tokens + activation_bytes * request.prompt_tokens
+
+    def most_bytes(self, request: QueuedRequest) -> int:
+        """Bytes it holds if it produces all the tokens it may."""
+        if self.system.reserve == "prompt":
+            return self.request_bytes(request) + request.function.backbone.kv_bytes_per_token * request.max_new_tokens
+        return self.request_bytes(request)

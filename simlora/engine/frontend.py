@@ -1,0 +1,171 @@
+"""The front end: requests arrive, batches are formed, and work is bound to an instance, held back or turned away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING
+
+import simpy
+
+from simlora.actions import Binding, ColdStart, Hold, Reject, ToInstance, Wait
+from simlora.cluster.processes import Instance
+from simlora.engine.checks import check_formed, check_route_to, check_until
+from simlora.entities import Function, QueuedRequest
+from simlora.events import CauseKind, RequestRejected
+from simlora.results.recorder import REJECTED, TIMED_OUT
+
+if TYPE_CHECKING:
+    from simlora.engine.engine import Engine
+
+
+class FrontEnd:
+    """Queues of the whole system. Work that found no place is held back until something that concerns it changes."""
+
+    def __init__(self, engine: Engine):
+        self._engine = engine
+        self._cluster = engine.cluster
+        self._batching = engine.policies["batching"]
+        self._routing = engine.policies["routing"]
+        self._forms_batches = self._routing.binding is Binding.ON_DISPATCH
+        self._alarm: simpy.Event | None = None
+        self._alarm_s = inf
+        self._short: dict[Function, None] = {}
+        self._look_again_at: dict[Function, None] = {}
+        self._retry: simpy.Event | None = None
+        self._timeout_s = engine.system.limits.queue_timeout_s
+
+    # ------------------------------------------------------------------ arrive
+
+    def arrive(self, request: QueuedRequest) -> None:
+        """A request is here."""
+        engine, function = self._engine, request.function
+        engine.forecast.observe_arrival(function, request.arrived_s)
+        engine.planner.notice(CauseKind.ARRIVED, function)
+        if not engine.reservations.can_ever_hold(request):
+            self._reject(request, "its KV fits no GPU")
+            return
+        engine.scaler.has_work(function)
+        if self._timeout_s is not None:
+            engine.env.timeout(self._timeout_s).callbacks.append(partial(self._time_out, request))
+        if function in self._cluster.held_back.by_function:
+            self._cluster.held_back.push(request)
+        else:
+            self._cluster.front.push(request)
+            self._look(request)
+
+    def _look(self, request: QueuedRequest) -> None:
+        if self._forms_batches:
+            self.dispatch()
+        else:
+            self._route((request,), request.function)
+
+    def _time_out(self, request: QueuedRequest, timer: simpy.Event) -> None:
+        for queues in (self._cluster.front, self._cluster.held_back):
+            if request in queues.by_function.get(request.function, ()):
+                queues.remove(request)
+                self._engine.resolve(request.index, TIMED_OUT)
+
+    def _reject(self, request: QueuedRequest, why: str) -> None:
+        self._engine.happened(RequestRejected(self._cluster.now_s, request.function, request.index, why))
+        self._engine.resolve(request.index, REJECTED)
+
+    # ------------------------------------------------------------------ form batches
+
+    def dispatch(self) -> None:
+        """Ask for batches until the policy would rather wait."""
+        front, cluster = self._cluster.front, self._cluster
+        while front.by_function:
+            decision = self._batching.next_batch(None, front, cluster)
+            if isinstance(decision, Wait):
+                self._wait(decision.until_s)
+                return
+            function = check_formed(self._batching, decision, front, cluster.now_s)
+            self._route(decision.admit, function)
+
+    def _wait(self, until_s: float | None) -> None:
+        now_s = self._cluster.now_s
+        check_until(self._batching, until_s, now_s)
+        if until_s is None or until_s >= self._alarm_s:
+            return
+        self._alarm_s = until_s
+        self._alarm = self._engine.env.timeout(until_s - now_s)
+        self._alarm.callbacks.append(self._ring)
+
+    def _ring(self, alarm: simpy.Event) -> None:
+        if alarm is self._alarm:
+            self._alarm, self._alarm_s = None, inf
+            self.dispatch()
+
+    # ------------------------------------------------------------------ route
+
+    def _route(self, work: Sequence[QueuedRequest], function: Function) -> None:
+        cluster = self._cluster
+        answer = self._routing.route(work, function, cluster)
+        if isinstance(answer, ToInstance):
+            instance = check_route_to(self._routing, answer.instance, function, cluster)
+            if not self._engine.starter.bind(work, instance):
+                self._hold_back(function, short=True)
+        elif isinstance(answer, ColdStart):
+            if not self._engine.starter.cold_start(work, function, answer.why):
+                self._hold_back(function, short=True)
+        elif isinstance(answer, Hold):
+            self._hold_back(function, short=False)
+        elif isinstance(answer, Reject):
+            for request in work:
+                cluster.front.remove(request)
+                self._reject(request, answer.why)
+
+    def _hold_back(self, function: Function, short: bool) -> None:
+        """Until an instance of the function changes; if it is short of memory, also until some is free."""
+        if short:
+            self._short[function] = None
+        for request in self._cluster.front.take_all(function):
+            self._cluster.held_back.push(request)
+
+    # ------------------------------------------------------------------ changes that concern held work
+
+    def give_back(self, request: QueuedRequest) -> None:
+        """A bound request that could not run returns, short of memory."""
+        self._cluster.held_back.push(request)
+        self._short[request.function] = None
+
+    def instance_changed(self, instance: Instance) -> None:
+        """It became ready or idle, or ended: held work that it could serve is looked at again."""
+        held = self._cluster.held_back.by_function
+        if held:
+            served = (instance.function,) if instance.function is not None else held
+            for function in served:
+                if function in held and instance.serves(function):
+                    self._look_again_at[function] = None
+            self._look_again_soon()
+
+    def memory_freed(self) -> None:
+        """Work that was short of memory is looked at again."""
+        if self._short:
+            self._look_again_at.update(self._short)
+            self._look_again_soon()
+
+    def _look_again_soon(self) -> None:
+        """Once for all that changes at this instant, and not in the middle of another decision."""
+        if self._look_again_at and self._retry is None:
+            self._retry = self._engine.env.timeout(0)
+            self._retry.callbacks.append(self._look_again)
+
+    def _look_again(self, retry: simpy.Event) -> None:
+        cluster = self._cluster
+        functions, self._look_again_at, self._retry = self._look_again_at, {}, None
+        released: list[QueuedRequest] = []
+        for function in functions:
+            self._short.pop(function, None)
+            released += cluster.held_back.take_all(function)
+        released.sort(key=lambda request: request.index)
+        for request in released:
+            cluster.front.push(request)
+        if self._forms_batches:
+            self.dispatch()
+            return
+        for request in released:
+            if request in cluster.front.by_function.get(request.function, ()):
+                self._route((request,), request.function)

@@ -1,0 +1,56 @@
+"""Making room on a GPU: the offloading policy names what leaves, the engine checks it and does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from simlora.actions import Demand, Evict, Eviction, Stop
+from simlora.cluster.hardware import Gpu
+from simlora.cluster.processes import Instance
+from simlora.engine.checks import check_eviction
+from simlora.entities import Tier
+from simlora.events import CauseKind, InstanceEvicted
+
+if TYPE_CHECKING:
+    from simlora.engine.engine import Engine
+
+
+class RoomMaker:
+    """Evicts what policies name."""
+
+    def __init__(self, engine: Engine):
+        self._engine = engine
+        self._cluster = engine.cluster
+        self._offloading = engine.policies["offloading"]
+
+    def make(self, gpu: Gpu, wanted_bytes: int, keep: Instance | None) -> bool:
+        """Whether ``wanted_bytes`` are free on ``gpu``, after evictions if the policy names enough."""
+        short_bytes = wanted_bytes - gpu.memory.free_bytes
+        if short_bytes > 0:
+            victims = self._offloading.victims(Demand(short_bytes, gpu, keep), self._cluster)
+            self.evict(self._offloading, victims)
+        return wanted_bytes <= gpu.memory.free_bytes
+
+    def evict(self, policy: Any, victims: Sequence[Eviction]) -> None:
+        """Carry out evictions of a policy, each checked when its turn comes."""
+        for eviction in victims:
+            check_eviction(policy, eviction, self._engine.estimates.stages, self._cluster)
+            if isinstance(eviction, Stop):
+                self._engine.idler.end(self._cluster.find(eviction.instance), eviction.why)
+            elif isinstance(eviction, Evict):
+                instance = self._cluster.find(eviction.instance)
+                self.take_back(instance, eviction.stage, eviction.to, eviction.why)
+            else:
+                process = self._cluster.gpus[eviction.gpu.index].backbones[eviction.backbone]
+                self._engine.idler.end_backbone(process, eviction.why)
+
+    def take_back(self, instance: Instance, stage: str, to: Tier | None, why: str) -> None:
+        """An idle instance gives up ``stage`` and all after it."""
+        engine = self._engine
+        engine.usage.account(instance)
+        freed_bytes = engine.reservations.drop(instance, stage, keep_adapter=to is Tier.HOST)
+        where = instance.function, instance.gpu.index, stage
+        engine.happened(InstanceEvicted(self._cluster.now_s, instance.id, *where, freed_bytes, why))
+        engine.planner.notice(CauseKind.MEMORY_FREED)
+        engine.front.memory_freed()

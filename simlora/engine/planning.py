@@ -1,0 +1,93 @@
+"""Planning: pre-loading and rebalancing policies, asked when something they care about changed, not on every event."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import simpy
+
+from simlora.actions import Evict, EvictBackbone, Plan, Start, Stop
+from simlora.engine.checks import check_start, check_until
+from simlora.entities import Function
+from simlora.events import Cause, CauseKind
+
+if TYPE_CHECKING:
+    from simlora.engine.engine import Engine
+
+
+class Planner:
+    """Gathers causes for each plan policy and asks it at most once per planning interval."""
+
+    def __init__(self, engine: Engine):
+        self._plans = [_Asked(engine, engine.policies[role]) for role in ("preloading", "rebalancing")]
+        self._wanting = {kind: [plan for plan in self._plans if kind in plan.causes] for kind in CauseKind}
+
+    def begin(self) -> None:
+        """The run begins: policies that want to know are asked at once."""
+        for plan in self._wanting[CauseKind.STARTED]:
+            plan.ask([Cause(CauseKind.STARTED)])
+
+    def notice(self, kind: CauseKind, function: Function | None = None, instance: int = -1) -> None:
+        """Something happened that may call for a plan."""
+        for plan in self._wanting[kind]:
+            plan.notice(Cause(kind, function, instance))
+
+
+class _Asked:
+    """One plan policy, its pending causes and its timer."""
+
+    def __init__(self, engine: Engine, policy: Any):
+        self._engine = engine
+        self._policy = policy
+        self.causes: frozenset[CauseKind] = policy.causes
+        self._pending: list[Cause] = []
+        self._last_s = -inf
+        self._timer: simpy.Event | None = None
+        self._timer_s = inf
+
+    def notice(self, cause: Cause) -> None:
+        self._pending.append(cause)
+        self._ask_at(self._last_s + self._engine.system.plan_interval_s)
+
+    def _ask_at(self, at_s: float) -> None:
+        now_s = self._engine.cluster.now_s
+        at_s = max(at_s, now_s)
+        if at_s < self._timer_s:
+            self._timer_s = at_s
+            self._timer = self._engine.env.timeout(at_s - now_s)
+            self._timer.callbacks.append(self._due)
+
+    def _due(self, timer: simpy.Event) -> None:
+        if timer is self._timer:
+            self._timer, self._timer_s = None, inf
+            pending, self._pending = self._pending, []
+            self.ask(pending or [Cause(CauseKind.WOKEN)])
+
+    def ask(self, causes: list[Cause]) -> None:
+        """Get a plan and carry it out, all of it checked before any of it acts."""
+        engine, policy = self._engine, self._policy
+        self._last_s = engine.cluster.now_s
+        plan: Plan = policy.plan(causes, engine.cluster)
+        check_until(policy, plan.wake_at_s, engine.cluster.now_s)
+        for action in plan.actions:
+            if isinstance(action, Start):
+                check_start(policy, action, engine.estimates.stages, engine.cluster)
+        for action in plan.actions:
+            if isinstance(action, Stop | Evict | EvictBackbone):
+                engine.room.evict(policy, [action])
+            else:
+                self._start(action, standing=causes[0].kind is CauseKind.STARTED)
+        if plan.wake_at_s is not None:
+            self._ask_at(max(plan.wake_at_s, self._last_s + engine.system.plan_interval_s))
+
+    def _start(self, start: Start, standing: bool) -> None:
+        starter = self._engine.starter
+        if start.instance is not None:
+            starter.advance(self._engine.cluster.find(start.instance), start.upto, self._policy)
+            return
+        instance = starter.start_ahead(
+            start.function, start.backbone, start.placement, start.upto, start.why, self._policy
+        )
+        if standing and self._engine.system.billing == "always-on":
+            starter.stand_ready(instance)

@@ -1,0 +1,182 @@
+"""Reservations: a start takes its stages, its backbone and its first KV at once, or nothing (design law 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from simlora.cluster.hardware import Gpu
+from simlora.cluster.memory import Memory
+from simlora.cluster.processes import Container, Instance
+from simlora.entities import Backbone, Function, QueuedRequest
+from simlora.latency.engines import Stage
+
+if TYPE_CHECKING:
+    from simlora.engine.engine import Engine
+
+
+class Reservations:
+    """What starts need, and taking and giving back their bytes."""
+
+    def __init__(self, engine: Engine):
+        self._engine = engine
+        self._cluster = engine.cluster
+        self._estimates = engine.estimates
+        self._stages = engine.estimates.profile.startup
+        self._in_process = engine.system.sharing == "in-process"
+        self._room_bytes: dict[Function, int] = {}
+
+    def can_ever_hold(self, request: QueuedRequest) -> bool:
+        """Whether an otherwise empty GPU has room for the request beside what serves it."""
+        function = request.function
+        room_bytes = self._room_bytes.get(function)
+        if room_bytes is None:
+            capacity_bytes = max(gpu.capacity_bytes for gpu in self._cluster.gpus)
+            if self._in_process:
+                room_bytes = self._estimates.pool_bytes(function.backbone, capacity_bytes)
+            else:
+                stages = self._estimates.stages
+                room_bytes = capacity_bytes - sum(self._estimates.stage_device_bytes(function, s) for s in stages)
+            self._room_bytes[function] = room_bytes
+        return self._estimates.most_bytes(request) <= room_bytes
+
+    # ------------------------------------------------------------------ what is needed
+
+    def missing(self, behind: Collection[str], upto: str | None = None) -> Iterator[Stage]:
+        """Stages not ``behind``, as far as ``upto`` (``None``: all)."""
+        for stage in self._stages:
+            if stage.name not in behind:
+                yield stage
+            if stage.name == upto:
+                return
+
+    def own_bytes(self, function: Function | None, backbone: Backbone, stage: Stage) -> int:
+        """Device bytes of a stage in the process itself."""
+        if function is None:
+            return self._estimates.engine_stage_bytes(backbone, stage)
+        return (
+            0
+            if stage.name in self._estimates.shared_stages
+            else self._estimates.stage_device_bytes(function, stage.name)
+        )
+
+    def backbone_bytes(self, backbone: Backbone, gpu: Gpu, stages: Sequence[Stage]) -> int:
+        """Of a shared backbone that these stages would be the first to load there."""
+        first = backbone not in gpu.backbones and any(s.name in self._estimates.shared_stages for s in stages)
+        return self._estimates.backbone_process_bytes(backbone) if first else 0
+
+    def make_room(
+        self,
+        function: Function | None,
+        backbone: Backbone,
+        container: Container | None,
+        gpu: Gpu,
+        stages: Sequence[Stage],
+        work: Sequence[QueuedRequest],
+        keep: Instance | None,
+    ) -> bool:
+        """Whether the stages and the KV of the work, or at least of its first request, fit, evicting if need be."""
+        host_bytes = sum(stage.host_bytes for stage in stages)
+        if host_bytes > gpu.node.memory.free_bytes or (container is not None and host_bytes > container.free_bytes):
+            return False
+        own_bytes = sum(self.own_bytes(function, backbone, stage) for stage in stages)
+        own_pool = keep is not None and keep.kv is not gpu.memory
+        kv_bytes = [] if own_pool else [self._estimates.request_bytes(request) for request in work]
+        for kv in dict.fromkeys((sum(kv_bytes), sum(kv_bytes[:1]))):
+            wanted = own_bytes + kv + self.backbone_bytes(backbone, gpu, stages)
+            if wanted <= gpu.memory.free_bytes:
+                return True
+            if self._engine.room.make(gpu, wanted, keep):
+                # What left may have been the very backbone these stages were to map.
+                return own_bytes + kv + self.backbone_bytes(backbone, gpu, stages) <= gpu.memory.free_bytes
+        return False
+
+    # ------------------------------------------------------------------ take and give back
+
+    def take(self, instance: Instance, stages: Sequence[Stage], work: Sequence[QueuedRequest]) -> None:
+        """Take what :meth:`make_room` found to fit."""
+        gpu, memory = instance.gpu, instance.gpu.memory
+        if backbone_bytes := self.backbone_bytes(instance.backbone, gpu, stages):
+            self._cluster.add_backbone(gpu, instance.backbone, backbone_bytes)
+        for stage in stages:
+            size_bytes = self.own_bytes(instance.function, instance.backbone, stage)
+            memory.take(size_bytes)
+            instance.container.memory.take(stage.host_bytes)
+            gpu.node.memory.take(stage.host_bytes)
+            instance.reserved[stage.name] = size_bytes
+            instance.stage_bytes += size_bytes
+            if stage.name in self._estimates.shared_stages:
+                gpu.backbones[instance.backbone].mappers[instance.id] = instance
+        if self._in_process and instance.kv is memory:
+            self._take_pool(instance)
+        if instance.kv is memory:
+            for request in work:
+                if not self.hold(instance, request):
+                    break
+
+    def _take_pool(self, instance: Instance) -> None:
+        pool_bytes = self._estimates.pool_bytes(instance.backbone, instance.gpu.capacity_bytes)
+        instance.gpu.memory.take(pool_bytes)
+        instance.kv = Memory(f"KV pool of {instance}", pool_bytes)
+        instance.adapter_slots = self._estimates.adapter_slots
+
+    def hold(self, instance: Instance, request: QueuedRequest) -> bool:
+        """Set KV aside for a request that is bound; False if it does not fit."""
+        size_bytes = self._estimates.request_bytes(request)
+        if size_bytes > instance.kv.free_bytes:
+            return False
+        instance.kv.take(size_bytes)
+        instance.held[request.index] = size_bytes
+        instance.held_bound_bytes += size_bytes
+        return True
+
+    def release_bound(self, instance: Instance, request: QueuedRequest) -> None:
+        """Give back the KV of a request that leaves before it ran."""
+        size_bytes = instance.held.pop(request.index, 0)
+        instance.held_bound_bytes -= size_bytes
+        instance.kv.give(size_bytes)
+
+    def drop(self, instance: Instance, first: str, keep_adapter: bool = False) -> int:
+        """Give up the stages from ``first`` on, done or reserved; the device bytes that frees."""
+        device_bytes = 0
+        for stage in self.missing((), None):
+            if stage.name == first:
+                first = ""
+            if first or not (stage.name in instance.done or stage.name in instance.reserved):
+                continue
+            device_bytes += instance.done.pop(stage.name, 0) + instance.reserved.pop(stage.name, 0)
+            self._give_host(instance, stage.host_bytes)
+            if stage.name in self._estimates.shared_stages:
+                self._unmap(instance)
+        if keep_adapter and instance.function is not None:
+            self.keep_on_host(instance, instance.function)
+        instance.gpu.memory.give(device_bytes)
+        instance.stage_bytes -= device_bytes
+        instance.ready = False
+        return device_bytes
+
+    def _unmap(self, instance: Instance) -> None:
+        process = instance.gpu.backbones[instance.backbone]
+        del process.mappers[instance.id]
+        if not process.mappers and process.loaded:
+            self._engine.idler.backbone_unmapped(process)
+
+    def keep_on_host(self, instance: Instance, function: Function) -> None:
+        """A copy of the adapter in the container's host memory, if there is room for it."""
+        adapter, container = function.adapter, instance.container
+        if adapter.name not in instance.host_copies and adapter.bytes <= min(
+            container.free_bytes, container.gpu.node.memory.free_bytes
+        ):
+            container.memory.take(adapter.bytes)
+            container.gpu.node.memory.take(adapter.bytes)
+            instance.host_copies[adapter.name] = adapter.bytes
+
+    def drop_host_copies(self, instance: Instance) -> None:
+        """Give back what the instance kept on the host."""
+        self._give_host(instance, sum(instance.host_copies.values()))
+        instance.host_copies.clear()
+
+    @staticmethod
+    def _give_host(instance: Instance, size_bytes: int) -> None:
+        instance.container.memory.give(size_bytes)
+        instance.gpu.node.memory.give(size_bytes)

@@ -1,0 +1,49 @@
+"""Scaling: proactive starts, asked on a grid of ticks and only for functions that have work."""
+
+from __future__ import annotations
+
+from math import floor, isfinite
+from typing import TYPE_CHECKING
+
+import simpy
+
+from simlora.entities import Function
+
+if TYPE_CHECKING:
+    from simlora.engine.engine import Engine
+
+
+class Scaler:
+    """Ticks at multiples of the policy's ``tick_s``, as a loop that runs all the time would."""
+
+    def __init__(self, engine: Engine):
+        self._engine = engine
+        self._cluster = engine.cluster
+        self._scaling = engine.policies["scaling"]
+        self._tick_s: float = self._scaling.tick_s
+        self._active: dict[Function, None] = {}
+        self._ticking = False
+
+    def has_work(self, function: Function) -> None:
+        """A request of the function has arrived."""
+        if isfinite(self._tick_s):
+            self._active[function] = None
+            if not self._ticking:
+                self._next()
+
+    def _next(self) -> None:
+        now_s = self._cluster.now_s
+        at_s = (floor(now_s / self._tick_s) + 1) * self._tick_s
+        self._ticking = True
+        self._engine.env.timeout(at_s - now_s).callbacks.append(self._tick)
+
+    def _tick(self, timer: simpy.Event) -> None:
+        self._ticking = False
+        for function in list(self._active):
+            for _ in range(self._scaling.desired(function, self._cluster) - len(self._cluster.instances_of(function))):
+                if not self._engine.starter.cold_start((), function, "scaling"):
+                    break
+            if not self._cluster.waiting(function) and not self._cluster.running(function):
+                del self._active[function]
+        if self._active:
+            self._next()

@@ -1,0 +1,221 @@
+"""Serving: the life of an instance. It starts up, admits what the policy says, runs segments, and goes idle."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+import simpy
+
+from simlora.actions import Dispatch, Wait
+from simlora.backends.base import PrefillChunk, Progress
+from simlora.cluster.processes import Instance, Running
+from simlora.engine.checks import check_admission, check_until, refuse
+from simlora.entities import QueuedRequest
+from simlora.events import RequestsPreempted
+from simlora.results.recorder import FINISHED
+from simlora.views import InstanceState
+
+if TYPE_CHECKING:
+    from simlora.engine.engine import Engine
+
+Life = Generator[simpy.Event, Any, None]
+UNBOUNDED = 1 << 62
+
+
+class Server:
+    """Runs the batches of instances."""
+
+    def __init__(self, engine: Engine):
+        self._engine = engine
+        self._cluster = engine.cluster
+        self._batching = engine.policies["batching"]
+        self._as_one = engine.system.completion == "batch_end"
+        self._batch = engine.batches
+
+    def bring_to_life(self, instance: Instance) -> None:
+        """Its process begins."""
+        instance.process = self._engine.env.process(self._life(instance))
+
+    def rouse(self, instance: Instance) -> None:
+        """Something is new for this instance: wake it, or have it look at its next step boundary."""
+        if instance.wake is not None:
+            wake, instance.wake = instance.wake, None
+            wake.succeed()
+        elif instance.run is not None:
+            instance.run.stop()
+
+    def _life(self, instance: Instance) -> Life:
+        try:
+            while True:
+                if instance.reserved:
+                    yield from self._engine.start_up.bring_up(instance)
+                elif not instance.ready:
+                    self._engine.start_up.check_ready(instance)
+                if instance.bound:
+                    yield from self._serve(instance)
+                self._engine.idler.became_idle(instance)
+                instance.wake = self._engine.env.event()
+                yield instance.wake
+        except simpy.Interrupt:
+            if instance.task is not None:
+                instance.task.stop()
+
+    # ------------------------------------------------------------------ a batch from its first request to its last
+
+    def _serve(self, instance: Instance) -> Life:
+        self._begin(instance)
+        look, ask_again = True, UNBOUNDED
+        while True:
+            if look:
+                decision = self._batching.next_batch(instance, instance.queue, self._cluster)
+                ask_again = UNBOUNDED
+                if isinstance(decision, Dispatch):
+                    ask_again = decision.ask_again_after_steps or UNBOUNDED
+                    yield from self._follow(instance, decision)
+                elif not instance.running:
+                    self._hand_back(instance, decision)
+            if not instance.running:
+                break
+            waiting = instance.bound
+            progress = yield from self._segment(instance, ask_again)
+            ask_again -= progress.steps
+            look = bool(progress.finished) or instance.bound != waiting or not ask_again
+            if not instance.running and not instance.bound:
+                break
+        self._end(instance)
+
+    def _begin(self, instance: Instance) -> None:
+        self._engine.usage.account(instance)
+        instance.state = InstanceState.BUSY
+        instance.gpu.active_batches += 1
+        self._count_active(instance, 1)
+
+    def _end(self, instance: Instance) -> None:
+        self._engine.usage.account(instance)
+        instance.has_run = True
+        instance.gpu.active_batches -= 1
+        self._count_active(instance, -1)
+
+    def _count_active(self, instance: Instance, change: int) -> None:
+        """A shared backbone is busy while a mapper's batch runs."""
+        process = instance.gpu.backbones.get(instance.backbone)
+        if process is not None:
+            if process.active + change == 0 or process.active == 0:
+                self._engine.usage.account_backbone(process)
+            process.active += change
+
+    def _hand_back(self, instance: Instance, decision: Wait) -> None:
+        """Nothing runs and nothing could be admitted: the work returns to the front end until memory is free."""
+        now_s = self._cluster.now_s
+        check_until(self._batching, decision.until_s, now_s)
+        for request in list(instance.queue.in_order()):
+            if request.index in instance.held:
+                refuse(self._batching, now_s, f"admits nothing to {instance}, though {request} has its KV set aside")
+            self._batch.unbind(instance, request)
+            self._engine.front.give_back(request)
+
+    def _follow(self, instance: Instance, decision: Dispatch) -> Life:
+        """Carry out who leaves and who joins; adapters that are not resident are loaded first."""
+        check_admission(self._batching, instance, decision, self._as_one, self._cluster.now_s)
+        instance.chunk_tokens = decision.chunk_tokens
+        self._preempt(instance, decision.preempt, decision.why)
+        for request in decision.admit:
+            if not self._batch.admit(instance, request):
+                refuse(self._batching, self._cluster.now_s, f"admits {request}, for whose KV {instance} lacks memory")
+        if instance.function is None:
+            for request in decision.admit:
+                yield from self._adapter(instance, request)
+        now_s, size = self._cluster.now_s, len(instance.running)
+        for request in decision.admit:
+            self._batch.note_start(instance, request, now_s, size)
+
+    def _adapter(self, instance: Instance, request: QueuedRequest) -> Life:
+        adapters, function = instance.adapters, request.function
+        if function not in adapters:
+            if len(adapters) >= instance.adapter_slots:
+                unused = next((f for f, users in adapters.items() if not users), None)
+                if unused is None:
+                    refuse(self._batching, self._cluster.now_s, f"admits {request}: all adapter slots are in use")
+                del adapters[unused]
+            adapters[function] = 0
+            yield from self._engine.start_up.adapter_into_slot(instance, function)
+        adapters[function] = adapters.pop(function) + 1
+
+    def _segment(self, instance: Instance, at_most: int) -> Generator[simpy.Event, Any, Progress]:
+        """Run until something changes, or for so many steps."""
+        at_most = min(at_most, self._steps_that_fit(instance))
+        chunks = self._chunks(instance)
+        if len(chunks) < len(instance.prefilling) or not all(chunk.last for chunk in chunks):
+            at_most = 1
+        instance.run = self._engine.backend.run(instance, chunks, at_most)
+        progress: Progress = yield instance.run.done
+        instance.run = None
+        self._apply(instance, chunks, progress)
+        return progress
+
+    def _chunks(self, instance: Instance) -> list[PrefillChunk]:
+        """Prompts to compute in the next step, in the order of admission, within the token budget."""
+        budget = UNBOUNDED
+        if instance.chunk_tokens is not None:
+            budget = instance.chunk_tokens - (len(instance.running) - len(instance.prefilling))
+        chunks: list[PrefillChunk] = []
+        for running in instance.prefilling:
+            if budget <= 0:
+                break
+            request, left = running.request, running.prefill_left
+            tokens = min(left, budget)
+            budget -= tokens
+            chunks.append(PrefillChunk(request, tokens, request.prompt_tokens - left, tokens == left))
+        return chunks
+
+    def _apply(self, instance: Instance, chunks: list[PrefillChunk], progress: Progress) -> None:
+        if chunks:
+            record = self._engine.record.first_token_s
+            instance.decode_steps += 1
+            for chunk in chunks:
+                running = instance.running[chunk.request.index]
+                running.prefill_left -= chunk.tokens
+                if chunk.last:
+                    running.joined = instance.decode_steps
+                    if isnan(record[chunk.request.index]):
+                        record[chunk.request.index] = progress.first_token_s
+            instance.prefilling = [running for running in instance.prefilling if running.prefill_left]
+        decoded = progress.steps - bool(chunks)
+        instance.decode_steps += decoded
+        self._batch.grow(instance, chunks, progress.steps)
+        now_s = self._cluster.now_s
+        for request in progress.finished:
+            self._batch.release(instance, request)
+            self._engine.record.finished_s[request.index] = now_s
+            self._engine.resolve(request.index, FINISHED)
+        if progress.finished:
+            self._engine.front.memory_freed()
+
+    # ------------------------------------------------------------------ KV that grows
+
+    def _steps_that_fit(self, instance: Instance) -> int:
+        """Steps for which KV can grow; if there is none, the preemption policy names who leaves."""
+        if not self._batch.grows:
+            return UNBOUNDED
+        while not (steps := self._batch.steps_that_fit(instance)):
+            answer = self._engine.policies["preemption"].preempt(instance, self._cluster)
+            if not answer.victims or len(answer.victims) >= len(instance.running):
+                refuse(self._engine.policies["preemption"], self._cluster.now_s, f"leaves {instance} no way to go on")
+            self._preempt(instance, answer.victims, answer.why)
+        return steps
+
+    def _preempt(self, instance: Instance, victims: Any, why: str) -> None:
+        if not victims:
+            return
+        for request in victims:
+            running: Running | None = instance.running.get(request.index)
+            if running is None:
+                refuse(
+                    self._engine.policies["preemption"], self._cluster.now_s, f"preempts {request}, which does not run"
+                )
+            self._batch.send_back(instance, running)
+        where = instance.id, instance.gpu.index
+        indices = tuple(request.index for request in victims)
+        self._engine.happened(RequestsPreempted(self._cluster.now_s, *where, indices, why))

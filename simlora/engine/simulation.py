@@ -1,0 +1,187 @@
+"""One run: build the parts, replay the workload, let it drain, and hand over the record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import simpy
+
+from simlora.backends.simulated import SimulatedBackend
+from simlora.cluster.cluster import Cluster
+from simlora.cluster.config import ClusterConfig
+from simlora.cluster.processes import Instance
+from simlora.engine.engine import Engine
+from simlora.engine.estimates import ProfileEstimates
+from simlora.entities import Function, QueuedRequest
+from simlora.errors import SimloraError
+from simlora.latency import CONTENTION, load_node_type, load_profile
+from simlora.policies.base import Binds, PolicyContext
+from simlora.results.recorder import Recorder, RunRecord
+from simlora.systems.config import SystemConfig, build_policies
+from simlora.workload.workload import Workload, stream
+
+if TYPE_CHECKING:
+    from simlora.backends.segments import StepModel
+
+
+class StalledError(SimloraError):
+    """The run cannot reach its end: requests wait and nothing is going to happen (design law 6)."""
+
+
+class Simulation:
+    """A system on a cluster with a workload, in virtual time. ``policies`` may be wrapped before :meth:`run`."""
+
+    def __init__(
+        self,
+        system: SystemConfig,
+        *,
+        functions: Sequence[Function],
+        workload: Workload,
+        cluster: ClusterConfig,
+        profile: str,
+        seed: int,
+        base_dir: Path,
+        stepwise: bool = False,
+        model_of: Callable[[Instance], StepModel] | None = None,
+    ):
+        self.system = system
+        self.functions = functions
+        self.workload = workload
+        self.seed = seed
+        self.env = simpy.Environment()
+        self.profile = load_profile(profile, system.engine)
+        self.estimates = ProfileEstimates(system, self.profile, load_node_type(cluster.node_type), functions)
+        self.cluster = Cluster(
+            self.env,
+            functions,
+            cluster,
+            self.profile.gpu,
+            use_gpus=system.limits.gpus,
+            host_cache_fraction=system.host_cache_fraction,
+            storage=system.storage,
+        )
+        self.backend = SimulatedBackend(
+            self.env,
+            self.cluster.gpus,
+            output_tokens=workload.output_tokens.tolist(),
+            model_of=model_of or self.estimates.model_of,
+            loader=self.estimates.loader,
+            adapter_loader=self.estimates.adapter_loader,
+            contention=CONTENTION[cluster.contention],
+            batch_ends_as_one=system.completion == "batch_end",
+            seed=seed,
+            stepwise=stepwise,
+        )
+        self.policies: dict[str, Any] = build_policies(system, base_dir)
+        self.record = Recorder(len(workload))
+
+    def run(self, horizon_s: float | None = None, progress: Callable[[float], None] | None = None) -> RunRecord:
+        """To the last request's end, and on until what is idle has been let go; or to ``horizon_s``.
+
+        Raises :class:`PolicyError` for a decision that must be refused, :class:`StalledError` for a run without end.
+        """
+        self._bind()
+        engine = Engine(self.env, self.system, self.cluster, self.backend, self.policies, self.estimates, self.record)
+        engine.planner.begin()
+        if len(self.workload):
+            self.env.process(self._arrivals(engine, progress))
+            self._to_the_end(engine, horizon_s)
+        engine.usage.close()
+        for memory in self.cluster.memories():
+            memory.check()
+        tables = self.record.tables(self.workload, self.functions)
+        return RunRecord(*tables, self._facts())
+
+    def _bind(self) -> None:
+        forecast = self.policies["forecast"]
+        for role, policy in self.policies.items():
+            if isinstance(policy, Binds):
+                rng = stream(self.seed, f"policy/{self.system.name}/{role}")
+                policy.bind(PolicyContext(self.functions, self.estimates, forecast, rng))
+
+    def _arrivals(self, engine: Engine, progress: Callable[[float], None] | None) -> Generator[simpy.Event, Any, None]:
+        workload, env, functions = self.workload, self.env, self.functions
+        arrive = engine.front.arrive
+        every = max(1, len(workload) // 50)
+        columns = zip(
+            workload.arrived_s.tolist(),
+            workload.function.tolist(),
+            workload.prompt_tokens.tolist(),
+            workload.max_new_tokens.tolist(),
+            strict=True,
+        )
+        for index, (at_s, function, prompt_tokens, max_new_tokens) in enumerate(columns):
+            if at_s > env.now:
+                yield env.timeout(at_s - env.now)
+            arrive(QueuedRequest(index, functions[function], at_s, prompt_tokens, max_new_tokens))
+            if progress is not None and index % every == 0:
+                progress(at_s)
+
+    def _to_the_end(self, engine: Engine, horizon_s: float | None) -> None:
+        if horizon_s is not None:
+            self.env.run(until=horizon_s)
+            return
+        try:
+            self.env.run(until=engine.all_resolved)
+        except RuntimeError as error:
+            if engine.unresolved and "No scheduled events left" in str(error):
+                raise StalledError(self._stalled(engine)) from None
+            raise
+        self.env.run()
+
+    def _stalled(self, engine: Engine) -> str:
+        waiting = [r for q in (self.cluster.front, self.cluster.held_back) for r in q.in_order()]
+        first = f", the first {waiting[0]}" if waiting else ""
+        return (
+            f'system "{self.system.name}": nothing will happen after {self.env.now:.3f} s, '
+            f"but {engine.unresolved} requests have not ended ({len(waiting)} wait at the front end{first})"
+        )
+
+    def _facts(self) -> dict[str, Any]:
+        finished = [at_s for at_s in self.record.finished_s if at_s == at_s]
+        out = sum(self.profile.out_of_range().values())
+        return {
+            "system": self.system.name,
+            "title": self.system.title,
+            "profile": self.profile.name,
+            "engine": self.system.engine,
+            "seed": self.seed,
+            "end_s": max(finished, default=0.0),
+            "gpus": len(self.cluster.gpus),
+            "gpu_model": self.profile.kernels.gpu,
+            "gpu_capacity_bytes": self.cluster.gpus[0].capacity_bytes,
+            "billing": self.system.billing,
+            "out_of_range": {"calls": self.backend.runs, "out": out},
+            "steps": self.backend.steps,
+            "trust": [part._asdict() for part in self.profile.describe()],
+            "workload": self.workload.provenance,
+        }
+
+
+def simulate(
+    system: SystemConfig,
+    *,
+    functions: Sequence[Function],
+    workload: Workload,
+    cluster: ClusterConfig,
+    profile: str,
+    seed: int,
+    base_dir: Path,
+    stepwise: bool = False,
+    horizon_s: float | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> RunRecord:
+    """Run one system on one workload in virtual time. ``progress`` is told the virtual time now and then."""
+    simulation = Simulation(
+        system,
+        functions=functions,
+        workload=workload,
+        cluster=cluster,
+        profile=profile,
+        seed=seed,
+        base_dir=base_dir,
+        stepwise=stepwise,
+    )
+    return simulation.run(horizon_s, progress)

@@ -1,0 +1,139 @@
+"""Start-up: the cold-start stages of a process, one after the other, and where their bytes come from."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import simpy
+
+from simlora.backends.base import Task
+from simlora.cluster.hardware import Node
+from simlora.cluster.processes import BackboneProcess, Instance
+from simlora.entities import Artifact, ArtifactKind, Backbone, Function, Tier
+from simlora.events import BackboneLoaded, CauseKind, StageFinished
+from simlora.latency.engines import Stage
+
+if TYPE_CHECKING:
+    from simlora.engine.engine import Engine
+
+Life = Generator[simpy.Event, Any, None]
+
+
+class StartUp:
+    """Does the stages that an instance has reserved."""
+
+    def __init__(self, engine: Engine):
+        self._engine = engine
+        self._cluster = engine.cluster
+        self._stages = engine.estimates.profile.startup
+        self._shared = engine.estimates.shared_stages
+        self._checkpoints: dict[Backbone, Artifact] = {}
+
+    def bring_up(self, instance: Instance) -> Life:
+        """Every stage reserved, also those that join while it is under way."""
+        for stage in self._stages:
+            if stage.name in instance.reserved:
+                began_s = self._cluster.now_s
+                source = yield from self._do(instance, stage)
+                size_bytes = instance.done[stage.name] = instance.reserved.pop(stage.name)
+                self._tell(instance, stage, began_s, size_bytes, source)
+        self.check_ready(instance)
+        self._engine.planner.notice(CauseKind.LOAD_FINISHED, instance.function, instance.id)
+
+    def check_ready(self, instance: Instance) -> None:
+        """Note the time if the last stage is behind it."""
+        instance.ready = len(instance.done) == len(self._stages)
+        if instance.ready:
+            instance.ready_s = self._cluster.now_s
+
+    def _tell(self, instance: Instance, stage: Stage, began_s: float, size_bytes: int, source: Tier | None) -> None:
+        now_s = self._cluster.now_s
+        where = instance.function, instance.gpu.index, stage.name
+        event = StageFinished(now_s, instance.id, *where, now_s - began_s, size_bytes, source or "", instance.on_demand)
+        self._engine.happened(event)
+
+    def _do(self, instance: Instance, stage: Stage) -> Generator[simpy.Event, Any, Tier | None]:
+        artifact = self._artifact(instance, stage)
+        source: Tier | None = None
+        if stage.name in self._shared:
+            yield from self._await_backbone(instance.gpu.backbones[instance.backbone], stage)
+            artifact = None
+        if artifact is not None:
+            source = yield from self._find(artifact, instance)
+        yield from self._work(instance, self._engine.backend.stage(instance, stage, artifact, source))
+        if artifact is not None and artifact.kind is ArtifactKind.BACKBONE:
+            instance.gpu.node.cache.use(artifact.name, artifact.bytes)
+        return source
+
+    @staticmethod
+    def _work(instance: Instance, task: Task) -> Life:
+        instance.task = task
+        yield task.done
+        instance.task = None
+
+    def _artifact(self, instance: Instance, stage: Stage) -> Artifact | None:
+        if not stage.moves:
+            return None
+        if stage.artifact is ArtifactKind.ADAPTER:
+            return instance.function.adapter if instance.function is not None else None
+        return self._checkpoint(instance.backbone)
+
+    def _checkpoint(self, backbone: Backbone) -> Artifact:
+        found = self._checkpoints.get(backbone)
+        if found is None:
+            found = Artifact(ArtifactKind.BACKBONE, backbone.name, backbone.weights_bytes)
+            self._checkpoints[backbone] = found
+        return found
+
+    # ------------------------------------------------------------------ shared backbones
+
+    def _await_backbone(self, process: BackboneProcess, stage: Stage) -> Life:
+        if not process.loaded:
+            if process.loading is None:
+                process.loading = self._engine.env.process(self._load_backbone(process, stage))
+            yield process.loading
+
+    def _load_backbone(self, process: BackboneProcess, stage: Stage) -> Life:
+        """The backbone process loads its weights once, whoever asked first; mapping them is each function's own."""
+        checkpoint, node = self._checkpoint(process.backbone), process.gpu.node
+        source = yield from self._nearest(checkpoint, node)
+        began_s = self._cluster.now_s
+        yield self._engine.backend.load_backbone(process, stage, checkpoint, source).done
+        node.cache.use(checkpoint.name, checkpoint.bytes)
+        self._engine.usage.account_backbone(process)
+        process.loaded = True
+        now_s = self._cluster.now_s
+        self._engine.happened(
+            BackboneLoaded(now_s, process.backbone, process.gpu.index, now_s - began_s, process.bytes, source)
+        )
+        if not process.mappers:
+            self._engine.idler.backbone_unmapped(process)
+
+    # ------------------------------------------------------------------ where bytes are
+
+    def _find(self, artifact: Artifact, instance: Instance) -> Generator[simpy.Event, Any, Tier]:
+        if artifact.name in instance.host_copies:
+            return Tier.HOST
+        return (yield from self._nearest(artifact, instance.gpu.node))
+
+    def _nearest(self, artifact: Artifact, node: Node) -> Generator[simpy.Event, Any, Tier]:
+        """The nearest tier of the node that holds it, once it has come from the remote store if need be."""
+        if artifact.kind is ArtifactKind.BACKBONE and artifact.name in node.cache:
+            return Tier.HOST
+        if not node.stores(artifact.name):
+            if artifact.name not in node.fetching:
+                node.fetching[artifact.name] = self._engine.env.process(self._fetch(artifact, node))
+            yield node.fetching[artifact.name]
+        return Tier.SSD
+
+    def _fetch(self, artifact: Artifact, node: Node) -> Life:
+        yield self._engine.backend.fetch(artifact, node).done
+        node.on_ssd[artifact.name] = None
+        del node.fetching[artifact.name]
+
+    def adapter_into_slot(self, instance: Instance, function: Function) -> Life:
+        """An engine reads an adapter, or copies the one it keeps in host memory; its batch waits for it."""
+        source = yield from self._find(function.adapter, instance)
+        yield from self._work(instance, self._engine.backend.load_adapter(instance, function, source))
+        self._engine.reservations.keep_on_host(instance, function)

@@ -1,0 +1,187 @@
+"""Starting and ending processes: binding work to an instance, placing new ones, planned starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from simlora.actions import Placement
+from simlora.cluster.hardware import Gpu
+from simlora.cluster.processes import Container, Instance
+from simlora.engine.checks import check_placement, refuse
+from simlora.entities import Backbone, Function, QueuedRequest
+from simlora.events import CauseKind, InstanceStarted, InstanceStopped
+from simlora.views import InstanceState
+
+if TYPE_CHECKING:
+    from simlora.engine.engine import Engine
+
+
+class Starter:
+    """Creates, advances and ends processes."""
+
+    def __init__(self, engine: Engine):
+        self._engine = engine
+        self._cluster = engine.cluster
+        self._system = engine.system
+        self._reservations = engine.reservations
+        self._first_stage = engine.estimates.stages[0]
+        self._placement = engine.policies["placement"]
+        self._shares_containers = engine.system.containers == "shared"
+
+    # ------------------------------------------------------------------ on demand
+
+    def bind(self, work: Sequence[QueuedRequest], instance: Instance) -> bool:
+        """Bind waiting requests to an instance, starting what it lacks; False, doing nothing, if memory is short."""
+        idle = instance.state is InstanceState.IDLE
+        if (idle or instance.upto is not None) and not self._complete(instance, work):
+            return False
+        cluster, record, now_s = self._cluster, self._engine.record, self._cluster.now_s
+        for request in work:
+            cluster.front.remove(request)
+            instance.queue.push(request)
+            record.bound_s[request.index] = now_s
+            cluster.count_bound(request.function, 1)
+        instance.bound += len(work)
+        cluster.idle_containers.pop(instance.container.id, None)
+        if self._shares_containers and len(instance.container.instances) > 1:
+            self.end_others(instance.container, instance)
+        if not instance.ready and (idle or not instance.on_demand):
+            self._now_starting(instance, on_demand=True)
+        self._engine.server.rouse(instance)
+        return True
+
+    def _complete(self, instance: Instance, work: Sequence[QueuedRequest]) -> bool:
+        """Reserve what lies between the instance and its first token for this work."""
+        reservations = self._reservations
+        stages = [] if instance.ready else list(reservations.missing({**instance.done, **instance.reserved}))
+        where = instance.container, instance.gpu
+        if not reservations.make_room(instance.function, instance.backbone, *where, stages, work, instance):
+            return False
+        reservations.take(instance, stages, work)
+        instance.upto = None
+        return True
+
+    def cold_start(self, work: Sequence[QueuedRequest], function: Function, why: str) -> bool:
+        """A new instance where the placement policy says, ``work`` bound to it; False if there is no place now."""
+        placement = self._place(function)
+        if placement is None:
+            return False
+        gpu = self._cluster.gpus[placement.gpu.index]
+        container = None
+        if placement.container is not None:
+            container = self._cluster.containers[placement.container.id]
+            self.end_others(container, None)
+        stages = list(self._reservations.missing(() if container is None else (self._first_stage,)))
+        if not self._reservations.make_room(function, function.backbone, container, gpu, stages, work, None):
+            return False
+        instance = self._create(function, function.backbone, gpu, container, on_demand=True, why=why)
+        self._reservations.take(instance, stages, work)
+        self._engine.server.bring_to_life(instance)
+        return not work or self.bind(work, instance)
+
+    def _place(self, function: Function) -> Placement | None:
+        limits = self._system.limits
+        instances = len(self._cluster.instances_of(function))
+        if limits.instances_per_function is not None and instances >= limits.instances_per_function:
+            return None
+        placement: Placement | None = self._placement.place(function, self._cluster)
+        if placement is None:
+            return None
+        check_placement(self._placement, placement, self._cluster)
+        if limits.instances_per_gpu is not None:
+            gpu = self._cluster.gpus[placement.gpu.index]
+            while len(gpu.instances) >= limits.instances_per_gpu:
+                if not self._engine.room.make(gpu, gpu.free_bytes + 1, None):
+                    return None
+        return placement
+
+    # ------------------------------------------------------------------ ahead of demand
+
+    def start_ahead(
+        self, function: Function | None, backbone: Backbone, placement: Placement, upto: str, why: str, policy: Any
+    ) -> Instance:
+        """A planned start as far as ``upto``; one that does not fit is the policy's fault."""
+        gpu = self._cluster.gpus[placement.gpu.index]
+        container = None if placement.container is None else self._cluster.containers[placement.container.id]
+        instance = self._create(function, backbone, gpu, container, on_demand=False, why=why)
+        self._advance(instance, upto, policy)
+        self._engine.server.bring_to_life(instance)
+        return instance
+
+    def advance(self, instance: Instance, upto: str, policy: Any) -> None:
+        """Take an idle instance further, as far as ``upto``."""
+        self._advance(instance, upto, policy)
+        self._cluster.idle_containers.pop(instance.container.id, None)
+        self._now_starting(instance, on_demand=False)
+        self._engine.server.rouse(instance)
+
+    def _advance(self, instance: Instance, upto: str, policy: Any) -> None:
+        reservations, gpu, container = self._reservations, instance.gpu, instance.container
+        stages = list(reservations.missing(instance.done, upto))
+        device_bytes = sum(reservations.own_bytes(instance.function, instance.backbone, stage) for stage in stages)
+        device_bytes += reservations.backbone_bytes(instance.backbone, gpu, stages)
+        host_bytes = sum(stage.host_bytes for stage in stages)
+        if device_bytes > gpu.free_bytes or host_bytes > min(container.free_bytes, gpu.node.memory.free_bytes):
+            what = f"{device_bytes} bytes on {gpu} and {host_bytes} on its host"
+            refuse(policy, self._cluster.now_s, f'a start of {instance} up to "{upto}" wants {what}: not free')
+        reservations.take(instance, stages, ())
+        instance.upto = upto
+
+    def stand_ready(self, instance: Instance) -> None:
+        """Engines that are always on are up before the first arrival (assumption: standing)."""
+        for stage in list(instance.reserved):
+            instance.done[stage] = instance.reserved.pop(stage)
+
+    # ------------------------------------------------------------------ processes
+
+    def _create(
+        self,
+        function: Function | None,
+        backbone: Backbone,
+        gpu: Gpu,
+        container: Container | None,
+        *,
+        on_demand: bool,
+        why: str,
+    ) -> Instance:
+        cluster, now_s = self._cluster, self._cluster.now_s
+        home = container if container is not None else cluster.add_container(gpu, self._system.limits.container_bytes)
+        instance = cluster.add_instance(function, backbone, home)
+        cluster.idle_containers.pop(home.id, None)
+        instance.since_s = instance.last_used_s = instance.began_s = now_s
+        instance.on_demand, instance.own_container = on_demand, container is None
+        if container is not None:
+            instance.done[self._first_stage] = 0
+        self._engine.happened(InstanceStarted(now_s, instance.id, function, gpu.index, home.id, on_demand, why))
+        return instance
+
+    def _now_starting(self, instance: Instance, on_demand: bool) -> None:
+        self._engine.usage.account(instance)
+        instance.state = InstanceState.STARTING
+        instance.on_demand = on_demand
+        instance.began_s = self._cluster.now_s
+
+    def end_others(self, container: Container, keep: Instance | None) -> None:
+        """The other processes of a container end when it is taken."""
+        for other in [i for i in container.instances.values() if i is not keep]:
+            self.end(other, "its container was taken")
+
+    def end(self, instance: Instance, why: str) -> None:
+        """The process ends and frees all it held; no work may be bound to it."""
+        engine, now_s = self._engine, self._cluster.now_s
+        if instance.bound or instance.running:
+            raise RuntimeError(f"{instance} would end with work bound to it")
+        if instance.process is not None and instance.process.is_alive:
+            instance.process.interrupt()
+        engine.usage.account(instance)
+        self._reservations.drop(instance, self._first_stage)
+        self._reservations.drop_host_copies(instance)
+        if instance.kv is not instance.gpu.memory:
+            instance.gpu.memory.give(instance.kv.capacity_bytes)
+        engine.backend.end(instance)
+        self._cluster.remove_instance(instance)
+        engine.happened(InstanceStopped(now_s, instance.id, instance.function, instance.gpu.index, why))
+        engine.planner.notice(CauseKind.MEMORY_FREED)
+        engine.front.instance_changed(instance)
+        engine.front.memory_freed()

@@ -1,0 +1,60 @@
+"""Usage as it happens: who held which bytes in which state, from when to when. Dollars come later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simlora.cluster.processes import BackboneProcess, Instance
+from simlora.results.recorder import BACKBONE, BUSY, GPU, IDLE, INSTANCE, RESERVED, STARTING
+from simlora.views import InstanceState
+
+if TYPE_CHECKING:
+    from simlora.engine.engine import Engine
+
+STATE = {InstanceState.STARTING: STARTING, InstanceState.IDLE: IDLE, InstanceState.BUSY: BUSY}
+
+
+class Usage:
+    """Closes the interval of a holder before its state or bytes change."""
+
+    def __init__(self, engine: Engine):
+        self._engine = engine
+        self._cluster = engine.cluster
+        self._record = engine.record
+        host = {stage.name: stage.host_bytes for stage in engine.estimates.profile.startup}
+        self._host_bytes = {name: size for name, size in host.items() if size}
+
+    def account(self, instance: Instance) -> None:
+        """Up to now. A pre-load into a container that is there anyway counts as idle."""
+        now_s = self._cluster.now_s
+        if now_s > instance.since_s:
+            state = STATE[instance.state]
+            if state == STARTING and not (instance.on_demand or instance.own_container):
+                state = IDLE
+            function = instance.function.index if instance.function is not None else -1
+            host_bytes = sum(instance.host_copies.values()) + sum(
+                size for name, size in self._host_bytes.items() if name in instance.done or name in instance.reserved
+            )
+            where = instance.id, function, instance.gpu.index
+            self._record.usage(INSTANCE, *where, state, instance.since_s, now_s, instance.device_bytes, host_bytes)
+        instance.since_s = now_s
+
+    def account_backbone(self, process: BackboneProcess) -> None:
+        """Up to now: starting until loaded, busy while a mapper's batch runs."""
+        now_s = self._cluster.now_s
+        if now_s > process.since_s:
+            state = (BUSY if process.active else IDLE) if process.loaded else STARTING
+            where = process.id, -1, process.gpu.index
+            self._record.usage(BACKBONE, *where, state, process.since_s, now_s, process.bytes, 0)
+        process.since_s = now_s
+
+    def close(self) -> None:
+        """The end of the run."""
+        now_s = self._cluster.now_s
+        for gpu in self._cluster.gpus:
+            for instance in gpu.instances.values():
+                self.account(instance)
+            for process in gpu.backbones.values():
+                self.account_backbone(process)
+            if self._engine.system.billing == "always-on":
+                self._record.usage(GPU, gpu.index, -1, gpu.index, RESERVED, 0.0, now_s, gpu.capacity_bytes, 0)

@@ -1,0 +1,200 @@
+"""What a run leaves behind: requests in columns, usage as intervals, events as rows.
+
+Written as it happens into flat arrays, one slot per request and no object per request (design section 7).
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import nan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simlora.entities import Function
+from simlora.events import (
+    BackboneEvicted,
+    BackboneLoaded,
+    Event,
+    InstanceEvicted,
+    InstanceStarted,
+    InstanceStopped,
+    RequestRejected,
+    RequestsPreempted,
+    StageFinished,
+)
+
+if TYPE_CHECKING:
+    from simlora.workload import Workload
+
+OUTCOMES = ("unfinished", "finished", "rejected", "failed", "timed_out")
+UNFINISHED, FINISHED, REJECTED, FAILED, TIMED_OUT = range(len(OUTCOMES))
+HOLDERS = ("instance", "backbone", "gpu")
+INSTANCE, BACKBONE, GPU = range(len(HOLDERS))
+USAGE_CODES = "biiibddqq"
+STATES = ("starting", "idle", "busy", "reserved")
+STARTING, IDLE, BUSY, RESERVED = range(len(STATES))
+KINDS = {
+    InstanceStarted: "instance_started",
+    StageFinished: "stage_finished",
+    InstanceEvicted: "instance_evicted",
+    InstanceStopped: "instance_stopped",
+    BackboneLoaded: "backbone_loaded",
+    BackboneEvicted: "backbone_evicted",
+    RequestsPreempted: "request_preempted",
+    RequestRejected: "request_rejected",
+}
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The three tables of a run (columns as in the documentation of the results folder) and its facts."""
+
+    requests: pa.Table
+    usage: pa.Table
+    events: pa.Table
+    facts: Mapping[str, Any]
+
+    def write(self, folder: Path) -> None:
+        """``requests.parquet usage.parquet events.parquet facts.json`` into an existing folder."""
+        for name in ("requests", "usage", "events"):
+            pq.write_table(getattr(self, name), folder / f"{name}.parquet", compression="zstd", compression_level=1)
+        text = json.dumps(self.facts, indent=1, sort_keys=True)
+        (folder / "facts.json").write_text(text + "\n", encoding="utf-8")
+
+
+class Recorder:
+    """Columns by request index; the engine writes into them directly."""
+
+    def __init__(self, count: int):
+        self.bound_s = array("d", (nan,)) * count
+        self.ready_s = array("d", (nan,)) * count
+        self.started_s = array("d", (nan,)) * count
+        self.first_token_s = array("d", (nan,)) * count
+        self.finished_s = array("d", (nan,)) * count
+        self.instance = array("i", (-1,)) * count
+        self.gpu = array("i", (-1,)) * count
+        self.batch = array("i", (0,)) * count
+        self.preemptions = array("i", (0,)) * count
+        self.outcome = array("b", (UNFINISHED,)) * count
+        self.cold = array("b", (0,)) * count
+        self.events: list[Event] = []
+        self._usage: tuple[array[Any], ...] = tuple(array(code) for code in USAGE_CODES)
+
+    def usage(
+        self,
+        holder: int,
+        id_: int,
+        function: int,
+        gpu: int,
+        state: int,
+        from_s: float,
+        to_s: float,
+        device_bytes: int,
+        host_bytes: int,
+    ) -> None:
+        """An interval in which a holder's state and bytes did not change; empty ones are left out."""
+        if to_s > from_s:
+            row = (holder, id_, function, gpu, state, from_s, to_s, device_bytes, host_bytes)
+            for column, value in zip(self._usage, row, strict=True):
+                column.append(value)
+
+    def tables(self, workload: Workload, functions: Sequence[Function]) -> tuple[pa.Table, pa.Table, pa.Table]:
+        """Requests, usage and events."""
+        names = [function.id for function in functions]
+        return self._requests(workload, names), self._usage_table(names), self._events_table(names)
+
+    def _requests(self, workload: Workload, names: Sequence[str]) -> pa.Table:
+        count = len(workload)
+        return pa.table(
+            {
+                "request": np.arange(count, dtype=np.int64),
+                "function": _dictionary(workload.function, names),
+                "arrived_s": workload.arrived_s,
+                "prompt_tokens": workload.prompt_tokens,
+                "output_tokens": workload.output_tokens,
+                "outcome": _dictionary(self.outcome, OUTCOMES),
+                "bound_s": np.asarray(self.bound_s),
+                "ready_s": np.asarray(self.ready_s),
+                "started_s": np.asarray(self.started_s),
+                "first_token_s": np.asarray(self.first_token_s),
+                "finished_s": np.asarray(self.finished_s),
+                "instance": np.asarray(self.instance),
+                "gpu": np.asarray(self.gpu),
+                "batch": np.asarray(self.batch),
+                "cold": np.asarray(self.cold).astype(bool),
+                "preemptions": np.asarray(self.preemptions),
+            }
+        )
+
+    def _usage_table(self, names: Sequence[str]) -> pa.Table:
+        holder, id_, function, gpu, state, from_s, to_s, device_bytes, host_bytes = map(np.asarray, self._usage)
+        return pa.table(
+            {
+                "holder": _dictionary(holder, HOLDERS),
+                "id": id_,
+                "function": _dictionary(function + 1, ["", *names]),
+                "gpu": gpu,
+                "state": _dictionary(state, STATES),
+                "from_s": from_s,
+                "to_s": to_s,
+                "device_bytes": device_bytes,
+                "host_bytes": host_bytes,
+            }
+        )
+
+    def _events_table(self, names: Sequence[str]) -> pa.Table:
+        rows = [row for event in self.events for row in _rows(event)]
+        columns = {field.name: [row[field.name] for row in rows] for field in EVENT_SCHEMA}
+        return pa.table(columns, schema=EVENT_SCHEMA)
+
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+EVENT_SCHEMA = pa.schema(
+    [
+        ("kind", _TEXT),
+        ("at_s", pa.float64()),
+        ("instance", pa.int32()),
+        ("function", _TEXT),
+        ("gpu", pa.int32()),
+        ("stage", _TEXT),
+        ("seconds", pa.float64()),
+        ("bytes", pa.int64()),
+        ("source", _TEXT),
+        ("on_demand", pa.bool_()),
+        ("request", pa.int64()),
+        ("why", pa.string()),
+    ]
+)
+EMPTY: dict[str, Any] = {
+    "instance": -1,
+    "gpu": -1,
+    "stage": "",
+    "seconds": nan,
+    "bytes": 0,
+    "source": "",
+    "on_demand": False,
+    "request": -1,
+    "why": "",
+}
+
+
+def _rows(event: Event) -> list[dict[str, Any]]:
+    """An event as rows of the table: one, or one for each request it concerns."""
+    fields = event._asdict()
+    function = fields.pop("function", None)
+    backbone = fields.pop("backbone", None)
+    requests = fields.pop("requests", (-1,))
+    name = function.id if function is not None else backbone.name if backbone is not None else ""
+    row = {**EMPTY, **fields, "kind": KINDS[type(event)], "function": name}
+    return [{**row, "request": fields.get("request", request)} for request in requests]
+
+
+def _dictionary(codes: Any, names: Sequence[str]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(np.asarray(codes).astype(np.int32), pa.array(names, pa.string()))
