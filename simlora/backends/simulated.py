@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import simpy
 
-from simlora.backends.base import PrefillChunk
+from simlora.backends.base import PrefillChunk, Task
 from simlora.backends.draws import spread
 from simlora.backends.gpu_clock import GpuClock
 from simlora.backends.segments import Decoding, SimulatedRun, StepModel
@@ -20,31 +20,43 @@ from simlora.latency.engines import Stage
 from simlora.latency.loaders import Loader
 
 
+class Pause:
+    """Fixed seconds: implements :class:`simlora.backends.base.Task`."""
+
+    __slots__ = ("done",)
+
+    def __init__(self, env: simpy.Environment, seconds: float):
+        self.done: simpy.Event = env.timeout(seconds, seconds)
+
+    def stop(self) -> None:
+        """Nobody waits for it any more."""
+
+
 class Move:
     """Fixed seconds, then bytes over links: implements :class:`simlora.backends.base.Task`."""
 
     __slots__ = ("_began_s", "_env", "_stopped", "_transfer", "done")
 
-    def __init__(self, env: simpy.Environment, fixed_s: float, transfer: Callable[[], Transfer] | None):
+    def __init__(
+        self, env: simpy.Environment, fixed_s: float, size_bytes: int, links: Sequence[Link], cap_per_s: float
+    ):
         self._env = env
         self._began_s = env.now
         self._stopped = False
         self._transfer: Transfer | None = None
         self.done = env.event()
-        env.process(self._go(fixed_s, transfer))
+        env.timeout(fixed_s).callbacks.append(partial(self._begin, size_bytes, links, cap_per_s))
 
-    def _go(self, fixed_s: float, transfer: Callable[[], Transfer] | None) -> Generator[simpy.Event, Any, None]:
-        if fixed_s > 0:
-            yield self._env.timeout(fixed_s)
-        if transfer is not None and not self._stopped:
-            self._transfer = transfer()
-            yield self._transfer.done
+    def _begin(self, size_bytes: int, links: Sequence[Link], cap_per_s: float, timer: simpy.Event) -> None:
         if not self._stopped:
-            self.done.succeed(self._env.now - self._began_s)
+            self._transfer = Transfer(self._env, size_bytes, links, cap_per_s, self._arrived)
+
+    def _arrived(self) -> None:
+        self.done.succeed(self._env.now - self._began_s)
 
     def stop(self) -> None:
         self._stopped = True
-        if self._transfer is not None and not self._transfer.done.triggered:
+        if self._transfer is not None and not self.done.triggered:
             self._transfer.stop()
 
 
@@ -82,13 +94,13 @@ class SimulatedBackend:
 
     # ------------------------------------------------------------------ cold start and loads
 
-    def stage(self, instance: Instance, stage: Stage, artifact: Artifact | None, source: Tier | None) -> Move:
+    def stage(self, instance: Instance, stage: Stage, artifact: Artifact | None, source: Tier | None) -> Task:
         name = instance.function.id if instance.function is not None else instance.backbone.name
         fixed_s = stage.seconds * spread(stage.sigma, self._seed, name, instance.ordinal, stage.name)
         if artifact is None or source is None:
             if stage.shared_s is not None and stage.moves:
                 fixed_s = stage.shared_s
-            return Move(self._env, fixed_s, None)
+            return Pause(self._env, fixed_s)
         return self._load(artifact, source, instance.gpu, fixed_s)
 
     def load_backbone(self, process: BackboneProcess, stage: Stage, checkpoint: Artifact, source: Tier) -> Move:
@@ -107,7 +119,7 @@ class SimulatedBackend:
         return self._move(artifact, links, path.bytes_per_s, fixed_s + path.fixed_s)
 
     def _move(self, artifact: Artifact, links: Sequence[Link], cap_per_s: float, fixed_s: float) -> Move:
-        return Move(self._env, fixed_s, lambda: Transfer(self._env, artifact.bytes, links, cap_per_s))
+        return Move(self._env, fixed_s, artifact.bytes, links, cap_per_s)
 
     # ------------------------------------------------------------------ steps
 

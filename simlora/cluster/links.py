@@ -7,7 +7,7 @@ change re-rates only the loads on the links that changed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Literal
 
@@ -39,16 +39,22 @@ class Link:
 
 
 class Transfer:
-    """Bytes on their way over ``links``, at no more than ``cap_per_s``; ``done`` fires when the last has arrived."""
+    """Bytes on their way over ``links``, at no more than ``cap_per_s``; ``arrived`` is called with the last of them."""
 
-    __slots__ = ("_env", "_left", "_rate", "_since_s", "_timer", "cap_per_s", "done", "links", "size_bytes")
+    __slots__ = ("_arrived", "_env", "_left", "_rate", "_since_s", "_timer", "cap_per_s", "links")
 
-    def __init__(self, env: simpy.Environment, size_bytes: int, links: Sequence[Link], cap_per_s: float):
+    def __init__(
+        self,
+        env: simpy.Environment,
+        size_bytes: int,
+        links: Sequence[Link],
+        cap_per_s: float,
+        arrived: Callable[[], None],
+    ):
         self._env = env
-        self.size_bytes = size_bytes
+        self._arrived = arrived
         self.links = links
         self.cap_per_s = cap_per_s
-        self.done = env.event()
         self._left = float(size_bytes)
         self._rate = 0.0
         self._since_s = env.now
@@ -62,7 +68,7 @@ class Transfer:
         return max(0.0, self._left - self._rate * (now_s - self._since_s))
 
     def stop(self) -> None:
-        """Give up: what has arrived is discarded, and ``done`` never fires."""
+        """Give up: what has arrived is discarded, and ``arrived`` is never called."""
         self._timer = None
         self._leave()
 
@@ -88,10 +94,10 @@ class Transfer:
         self._timer = None
         if rate > 0:
             self._timer = self._env.timeout(self._left / rate)
-            self._timer.callbacks.append(self._arrived)
+            self._timer.callbacks.append(self._end)
 
-    def _arrived(self, timer: simpy.Event) -> None:
+    def _end(self, timer: simpy.Event) -> None:
         if timer is self._timer:
             self._left, self._timer = 0.0, None
             self._leave()
-            self.done.succeed(self.size_bytes)
+            self._arrived()

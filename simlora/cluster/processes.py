@@ -124,6 +124,7 @@ class Instance:
         "has_run",
         "held",
         "held_bound_bytes",
+        "host_bytes",
         "host_copies",
         "id",
         "kv",
@@ -165,6 +166,7 @@ class Instance:
         self.on_demand = True
         self.own_container = True
         self.stage_bytes = 0
+        self.host_bytes = 0
         self.queue = Queues()
         self.bound = 0
         self.running: dict[int, Running] = {}

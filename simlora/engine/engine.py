@@ -65,7 +65,7 @@ class Engine:
 
     def happened(self, event: Event) -> None:
         """Record an event and tell the policies that observe."""
-        self.record.events.append(event)
+        self.record.event(event)
         for observer in self._observers:
             observer.observe(event)
 

@@ -24,6 +24,9 @@ class ProfileEstimates:
         self.preloadable = tuple(stage.name for stage in profile.startup if stage.preloadable)
         shares = system.sharing == "ipc"
         self.shared_stages = tuple(s.name for s in profile.startup if shares and s.artifact is ArtifactKind.BACKBONE)
+        self._own_bytes = {function: self._stage_bytes(function) for function in functions}
+        self._all_bytes = {function: sum(sizes.values()) for function, sizes in self._own_bytes.items()}
+        self._shared_bytes = {f.backbone: self.backbone_process_bytes(f.backbone) for f in functions if shares}
         self._lines: dict[Function, tuple[float, float]] = {}
         self._moves: dict[tuple[Function, str], float] = {}
         self._kv: dict[Backbone, int] = {}
@@ -83,19 +86,24 @@ class ProfileEstimates:
     def stage_host_bytes(self, function: Function, stage: str) -> int:
         return self._stages[stage].host_bytes
 
+    def _stage_bytes(self, function: Function) -> dict[str, int]:
+        """Device bytes of each stage in the function's own process."""
+        sizes = {stage.name: stage.device_bytes for stage in self.profile.startup}
+        for stage in self.profile.startup:
+            if stage.artifact is ArtifactKind.BACKBONE:
+                sizes[stage.name] = 0 if stage.name in self.shared_stages else function.backbone.weights_bytes
+            elif stage.artifact is ArtifactKind.ADAPTER:
+                sizes[stage.name] = function.adapter.bytes
+        return sizes
+
+    def own_bytes(self, function: Function, stage: str) -> int:
+        """Device bytes of a stage in the function's own process, the shared backbone's not among them."""
+        return self._own_bytes[function][stage]
+
     def stage_device_bytes(self, function: Function, stage: str, gpu: GpuView | None = None) -> int:
-        found = self._stages[stage]
-        if found.artifact is ArtifactKind.BACKBONE:
-            if self._resident(function, gpu):
-                return 0
-            return (
-                self.backbone_process_bytes(function.backbone)
-                if self.shared_stages
-                else function.backbone.weights_bytes
-            )
-        if found.artifact is ArtifactKind.ADAPTER:
-            return function.adapter.bytes
-        return found.device_bytes
+        if stage in self.shared_stages and (gpu is None or function.backbone not in gpu.backbones):
+            return self._shared_bytes[function.backbone]
+        return self._own_bytes[function][stage]
 
     def backbone_process_bytes(self, backbone: Backbone) -> int:
         """Weights, and the context of the process that holds them (assumption: as large as a function's)."""
@@ -106,7 +114,14 @@ class ProfileEstimates:
         return sum(self.stage_s(function, stage, gpu) for stage in self.stages if stage not in done)
 
     def start_bytes(self, function: Function, done: Mapping[str, int], gpu: GpuView) -> int:
-        return sum(self.stage_device_bytes(function, stage, gpu) for stage in self.stages if stage not in done)
+        own = self._own_bytes[function]
+        size_bytes = self._all_bytes[function]
+        for stage in done:
+            size_bytes -= own[stage]
+        for stage in self.shared_stages:
+            if stage not in done and function.backbone not in gpu.backbones:
+                size_bytes += self._shared_bytes[function.backbone]
+        return size_bytes
 
     def missing_s(self, instance: InstanceView) -> float:
         function = instance.function

@@ -54,11 +54,7 @@ class Reservations:
         """Device bytes of a stage in the process itself."""
         if function is None:
             return self._estimates.engine_stage_bytes(backbone, stage)
-        return (
-            0
-            if stage.name in self._estimates.shared_stages
-            else self._estimates.stage_device_bytes(function, stage.name)
-        )
+        return self._estimates.own_bytes(function, stage.name)
 
     def backbone_bytes(self, backbone: Backbone, gpu: Gpu, stages: Sequence[Stage]) -> int:
         """Of a shared backbone that these stages would be the first to load there."""
@@ -76,17 +72,18 @@ class Reservations:
         keep: Instance | None,
     ) -> bool:
         """Whether the stages and the KV of the work, or at least of its first request, fit, evicting if need be."""
-        host_bytes = sum(stage.host_bytes for stage in stages)
-        if host_bytes > gpu.node.memory.free_bytes or (container is not None and host_bytes > container.free_bytes):
-            return False
-        own_bytes = sum(self.own_bytes(function, backbone, stage) for stage in stages)
         own_pool = keep is not None and keep.kv is not gpu.memory
         kv_bytes = [] if own_pool else [self._estimates.request_bytes(request) for request in work]
+        own_bytes = 0
+        if stages:
+            host_bytes = sum(stage.host_bytes for stage in stages)
+            if host_bytes > gpu.node.memory.free_bytes or (container is not None and host_bytes > container.free_bytes):
+                return False
+            own_bytes = sum(self.own_bytes(function, backbone, stage) for stage in stages)
+        if own_bytes + sum(kv_bytes) + self.backbone_bytes(backbone, gpu, stages) <= gpu.memory.free_bytes:
+            return True
         for kv in dict.fromkeys((sum(kv_bytes), sum(kv_bytes[:1]))):
-            wanted = own_bytes + kv + self.backbone_bytes(backbone, gpu, stages)
-            if wanted <= gpu.memory.free_bytes:
-                return True
-            if self._engine.room.make(gpu, wanted, keep):
+            if self._engine.room.make(gpu, own_bytes + kv + self.backbone_bytes(backbone, gpu, stages), keep):
                 # What left may have been the very backbone these stages were to map.
                 return own_bytes + kv + self.backbone_bytes(backbone, gpu, stages) <= gpu.memory.free_bytes
         return False
@@ -95,24 +92,30 @@ class Reservations:
 
     def take(self, instance: Instance, stages: Sequence[Stage], work: Sequence[QueuedRequest]) -> None:
         """Take what :meth:`make_room` found to fit."""
-        gpu, memory = instance.gpu, instance.gpu.memory
-        if backbone_bytes := self.backbone_bytes(instance.backbone, gpu, stages):
-            self._cluster.add_backbone(gpu, instance.backbone, backbone_bytes)
-        for stage in stages:
-            size_bytes = self.own_bytes(instance.function, instance.backbone, stage)
-            memory.take(size_bytes)
-            instance.container.memory.take(stage.host_bytes)
-            gpu.node.memory.take(stage.host_bytes)
-            instance.reserved[stage.name] = size_bytes
-            instance.stage_bytes += size_bytes
-            if stage.name in self._estimates.shared_stages:
-                gpu.backbones[instance.backbone].mappers[instance.id] = instance
-        if self._in_process and instance.kv is memory:
+        if stages:
+            self._take_stages(instance, stages)
+        if self._in_process and instance.kv is instance.gpu.memory:
             self._take_pool(instance)
-        if instance.kv is memory:
+        if instance.kv is instance.gpu.memory:
             for request in work:
                 if not self.hold(instance, request):
                     break
+
+    def _take_stages(self, instance: Instance, stages: Sequence[Stage]) -> None:
+        gpu = instance.gpu
+        if backbone_bytes := self.backbone_bytes(instance.backbone, gpu, stages):
+            self._cluster.add_backbone(gpu, instance.backbone, backbone_bytes)
+        device_bytes = host_bytes = 0
+        for stage in stages:
+            size_bytes = self.own_bytes(instance.function, instance.backbone, stage)
+            device_bytes += size_bytes
+            host_bytes += stage.host_bytes
+            instance.reserved[stage.name] = size_bytes
+            if stage.name in self._estimates.shared_stages:
+                gpu.backbones[instance.backbone].mappers[instance.id] = instance
+        gpu.memory.take(device_bytes)
+        instance.stage_bytes += device_bytes
+        self._take_host(instance, host_bytes)
 
     def _take_pool(self, instance: Instance) -> None:
         pool_bytes = self._estimates.pool_bytes(instance.backbone, instance.gpu.capacity_bytes)
@@ -138,16 +141,18 @@ class Reservations:
 
     def drop(self, instance: Instance, first: str, keep_adapter: bool = False) -> int:
         """Give up the stages from ``first`` on, done or reserved; the device bytes that frees."""
-        device_bytes = 0
-        for stage in self.missing((), None):
-            if stage.name == first:
-                first = ""
-            if first or not (stage.name in instance.done or stage.name in instance.reserved):
-                continue
-            device_bytes += instance.done.pop(stage.name, 0) + instance.reserved.pop(stage.name, 0)
-            self._give_host(instance, stage.host_bytes)
-            if stage.name in self._estimates.shared_stages:
-                self._unmap(instance)
+        device_bytes = host_bytes = 0
+        done, reserved = instance.done, instance.reserved
+        reached = False
+        for stage in self._stages:
+            name = stage.name
+            reached = reached or name == first
+            if reached and (name in done or name in reserved):
+                device_bytes += done.pop(name, 0) + reserved.pop(name, 0)
+                host_bytes += stage.host_bytes
+                if name in self._estimates.shared_stages:
+                    self._unmap(instance)
+        self._give_host(instance, host_bytes)
         if keep_adapter and instance.function is not None:
             self.keep_on_host(instance, instance.function)
         instance.gpu.memory.give(device_bytes)
@@ -167,8 +172,7 @@ class Reservations:
         if adapter.name not in instance.host_copies and adapter.bytes <= min(
             container.free_bytes, container.gpu.node.memory.free_bytes
         ):
-            container.memory.take(adapter.bytes)
-            container.gpu.node.memory.take(adapter.bytes)
+            self._take_host(instance, adapter.bytes)
             instance.host_copies[adapter.name] = adapter.bytes
 
     def drop_host_copies(self, instance: Instance) -> None:
@@ -177,6 +181,13 @@ class Reservations:
         instance.host_copies.clear()
 
     @staticmethod
+    def _take_host(instance: Instance, size_bytes: int) -> None:
+        instance.container.memory.take(size_bytes)
+        instance.gpu.node.memory.take(size_bytes)
+        instance.host_bytes += size_bytes
+
+    @staticmethod
     def _give_host(instance: Instance, size_bytes: int) -> None:
+        instance.host_bytes -= size_bytes
         instance.container.memory.give(size_bytes)
         instance.gpu.node.memory.give(size_bytes)

@@ -21,8 +21,6 @@ class Usage:
         self._engine = engine
         self._cluster = engine.cluster
         self._record = engine.record
-        host = {stage.name: stage.host_bytes for stage in engine.estimates.profile.startup}
-        self._host_bytes = {name: size for name, size in host.items() if size}
 
     def account(self, instance: Instance) -> None:
         """Up to now. A pre-load into a container that is there anyway counts as idle."""
@@ -32,11 +30,10 @@ class Usage:
             if state == STARTING and not (instance.on_demand or instance.own_container):
                 state = IDLE
             function = instance.function.index if instance.function is not None else -1
-            host_bytes = sum(instance.host_copies.values()) + sum(
-                size for name, size in self._host_bytes.items() if name in instance.done or name in instance.reserved
-            )
             where = instance.id, function, instance.gpu.index
-            self._record.usage(INSTANCE, *where, state, instance.since_s, now_s, instance.device_bytes, host_bytes)
+            self._record.usage(
+                INSTANCE, *where, state, instance.since_s, now_s, instance.device_bytes, instance.host_bytes
+            )
         instance.since_s = now_s
 
     def account_backbone(self, process: BackboneProcess) -> None:

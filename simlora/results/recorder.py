@@ -18,17 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simlora.entities import Function
-from simlora.events import (
-    BackboneEvicted,
-    BackboneLoaded,
-    Event,
-    InstanceEvicted,
-    InstanceStarted,
-    InstanceStopped,
-    RequestRejected,
-    RequestsPreempted,
-    StageFinished,
-)
+from simlora.events import Event
+from simlora.results.event_table import EventTable
 
 if TYPE_CHECKING:
     from simlora.workload import Workload
@@ -37,19 +28,8 @@ OUTCOMES = ("unfinished", "finished", "rejected", "failed", "timed_out")
 UNFINISHED, FINISHED, REJECTED, FAILED, TIMED_OUT = range(len(OUTCOMES))
 HOLDERS = ("instance", "backbone", "gpu")
 INSTANCE, BACKBONE, GPU = range(len(HOLDERS))
-USAGE_CODES = "biiibddqq"
 STATES = ("starting", "idle", "busy", "reserved")
 STARTING, IDLE, BUSY, RESERVED = range(len(STATES))
-KINDS = {
-    InstanceStarted: "instance_started",
-    StageFinished: "stage_finished",
-    InstanceEvicted: "instance_evicted",
-    InstanceStopped: "instance_stopped",
-    BackboneLoaded: "backbone_loaded",
-    BackboneEvicted: "backbone_evicted",
-    RequestsPreempted: "request_preempted",
-    RequestRejected: "request_rejected",
-}
 
 
 @dataclass(frozen=True)
@@ -84,8 +64,13 @@ class Recorder:
         self.preemptions = array("i", (0,)) * count
         self.outcome = array("b", (UNFINISHED,)) * count
         self.cold = array("b", (0,)) * count
-        self.events: list[Event] = []
-        self._usage: tuple[array[Any], ...] = tuple(array(code) for code in USAGE_CODES)
+        self._events = EventTable()
+        self._usage_ints = array("q")
+        self._usage_s = array("d")
+
+    def event(self, event: Event) -> None:
+        """Something happened."""
+        self._events.append(event)
 
     def usage(
         self,
@@ -101,14 +86,13 @@ class Recorder:
     ) -> None:
         """An interval in which a holder's state and bytes did not change; empty ones are left out."""
         if to_s > from_s:
-            row = (holder, id_, function, gpu, state, from_s, to_s, device_bytes, host_bytes)
-            for column, value in zip(self._usage, row, strict=True):
-                column.append(value)
+            self._usage_ints.extend((holder, id_, function, gpu, state, device_bytes, host_bytes))
+            self._usage_s.extend((from_s, to_s))
 
     def tables(self, workload: Workload, functions: Sequence[Function]) -> tuple[pa.Table, pa.Table, pa.Table]:
         """Requests, usage and events."""
         names = [function.id for function in functions]
-        return self._requests(workload, names), self._usage_table(names), self._events_table(names)
+        return self._requests(workload, names), self._usage_table(names), self._events.table()
 
     def _requests(self, workload: Workload, names: Sequence[str]) -> pa.Table:
         count = len(workload)
@@ -134,13 +118,14 @@ class Recorder:
         )
 
     def _usage_table(self, names: Sequence[str]) -> pa.Table:
-        holder, id_, function, gpu, state, from_s, to_s, device_bytes, host_bytes = map(np.asarray, self._usage)
+        holder, id_, function, gpu, state, device_bytes, host_bytes = np.asarray(self._usage_ints).reshape(-1, 7).T
+        from_s, to_s = np.asarray(self._usage_s).reshape(-1, 2).T
         return pa.table(
             {
                 "holder": _dictionary(holder, HOLDERS),
-                "id": id_,
+                "id": id_.astype(np.int32),
                 "function": _dictionary(function + 1, ["", *names]),
-                "gpu": gpu,
+                "gpu": gpu.astype(np.int32),
                 "state": _dictionary(state, STATES),
                 "from_s": from_s,
                 "to_s": to_s,
@@ -148,52 +133,6 @@ class Recorder:
                 "host_bytes": host_bytes,
             }
         )
-
-    def _events_table(self, names: Sequence[str]) -> pa.Table:
-        rows = [row for event in self.events for row in _rows(event)]
-        columns = {field.name: [row[field.name] for row in rows] for field in EVENT_SCHEMA}
-        return pa.table(columns, schema=EVENT_SCHEMA)
-
-
-_TEXT = pa.dictionary(pa.int32(), pa.string())
-EVENT_SCHEMA = pa.schema(
-    [
-        ("kind", _TEXT),
-        ("at_s", pa.float64()),
-        ("instance", pa.int32()),
-        ("function", _TEXT),
-        ("gpu", pa.int32()),
-        ("stage", _TEXT),
-        ("seconds", pa.float64()),
-        ("bytes", pa.int64()),
-        ("source", _TEXT),
-        ("on_demand", pa.bool_()),
-        ("request", pa.int64()),
-        ("why", pa.string()),
-    ]
-)
-EMPTY: dict[str, Any] = {
-    "instance": -1,
-    "gpu": -1,
-    "stage": "",
-    "seconds": nan,
-    "bytes": 0,
-    "source": "",
-    "on_demand": False,
-    "request": -1,
-    "why": "",
-}
-
-
-def _rows(event: Event) -> list[dict[str, Any]]:
-    """An event as rows of the table: one, or one for each request it concerns."""
-    fields = event._asdict()
-    function = fields.pop("function", None)
-    backbone = fields.pop("backbone", None)
-    requests = fields.pop("requests", (-1,))
-    name = function.id if function is not None else backbone.name if backbone is not None else ""
-    row = {**EMPTY, **fields, "kind": KINDS[type(event)], "function": name}
-    return [{**row, "request": fields.get("request", request)} for request in requests]
 
 
 def _dictionary(codes: Any, names: Sequence[str]) -> pa.DictionaryArray:

@@ -1,0 +1,123 @@
+"""Bars with intervals over seeds, and bars stacked by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+
+from simlora.errors import unknown_name
+from simlora.plotting.labels import label, scale
+from simlora.plotting.phases import phase_styles, without_slivers
+from simlora.plotting.style import LOOK, Picture, Style, Width, canvas, legend_above, styles
+from simlora.results.statistics import mean_interval
+from simlora.results.summary import KEYS
+from simlora.results.tables import Floats
+
+WHISKER: dict[str, Any] = {"ecolor": "#000000", "elinewidth": 0.7, "capsize": 1.5, "capthick": 0.7}
+
+
+def bars(
+    summary: pd.DataFrame,
+    columns: Sequence[str] = ("ttft_mean_s", "ttft_p99_s"),
+    groups: str = "scenario",
+    width: Width = "text",
+    systems: Iterable[str] = (),
+) -> Picture:
+    """One panel per column of the summary: a bar per system in each group, mean over seeds with its 95 % interval.
+
+    Raises :class:`ConfigError` for a column that the summary does not have.
+    """
+    for column in (*columns, groups):
+        if column not in summary:
+            raise unknown_name("column", column, map(str, summary.columns))
+    named = list(dict.fromkeys(summary["system"]))
+    look = styles([*systems, *named])
+    panels = []
+    with mpl.rc_context(LOOK):
+        figure, [row] = canvas(width, 2.1, 1, len(columns))
+        for axes, column in zip(row, columns, strict=True):
+            values = summary.assign(value=summary[column] / scale(column))
+            found = intervals(values, ["system", groups], "value")
+            grouped_bars(axes, found, groups, "system", look)
+            axes.set_ylabel(label(column))
+            panels.append(found.assign(metric=label(column)))
+        patches = [Patch(facecolor=look[s].color, hatch=look[s].hatch, edgecolor="white", linewidth=0) for s in named]
+        legend_above(figure, patches, named, width)
+    return Picture(figure, pd.concat(panels, ignore_index=True))
+
+
+def cost_bars(summary: pd.DataFrame, width: Width = "text", systems: Iterable[str] = ()) -> Picture:
+    """What each run cost, what a thousand requests cost, and cost-effectiveness."""
+    columns = ("cost_usd", "usd_per_1k_requests", "cost_effectiveness") if width == "text" else ("cost_usd",)
+    return bars(summary, columns, width=width, systems=systems)
+
+
+def breakdown_bars(phases: pd.DataFrame, width: Width = "column") -> Picture:
+    """Where the time of a mean request went: one stacked bar per system, mean over its runs.
+
+    ``phases``: columns ``system`` and one per phase, in seconds, as :meth:`simlora.results.load.Results.breakdown`
+    gives. Start-up stages that are nowhere a fiftieth of the longest bar are drawn as one.
+    """
+    names = [str(column) for column in phases.columns if column not in KEYS]
+    means = without_slivers(phases.groupby("system", sort=False)[names].mean())
+    looks = phase_styles(list(means.columns))
+    with mpl.rc_context(LOOK):
+        figure, [[axes]] = canvas(width, 0.95 + 0.26 * len(means) + 0.11 * len(means.columns) / 2)
+        left = np.zeros(len(means))
+        for phase, (color, hatch) in looks.items():
+            axes.barh(
+                range(len(means)), means[phase], left=left, height=0.68, color=color, hatch=hatch,
+                edgecolor="white", linewidth=0.4, label=phase,
+            )  # fmt: skip
+            left += means[phase].to_numpy()
+        for at, total_s in enumerate(left):
+            axes.annotate(
+                f"{total_s:.3g} s", (total_s, at), (3, 0), textcoords="offset points", va="center", fontsize=6.5
+            )
+        axes.set_yticks(range(len(means)), list(means.index))
+        axes.invert_yaxis()
+        axes.set(xlabel="Mean time per request (s)", xlim=(0, max(left.max(), 1e-9) * 1.18))
+        axes.tick_params(axis="y", length=0)
+        axes.grid(True, axis="x")
+        legend_above(figure, *axes.get_legend_handles_labels(), width)
+    data = means.reset_index().melt("system", var_name="phase", value_name="seconds")
+    return Picture(figure, data)
+
+
+def intervals(frame: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:
+    """Mean of ``column`` over the rows (seeds) of each combination of ``keys``, with its 95 % interval."""
+    rows = []
+    for key, group in frame.groupby(keys, sort=False, observed=True):
+        found = mean_interval(group[column].to_numpy(float))
+        names = key if isinstance(key, tuple) else (key,)
+        rows.append({**dict(zip(keys, names, strict=True)), **found._asdict()})
+    return pd.DataFrame(rows)
+
+
+def grouped_bars(axes: Axes, found: pd.DataFrame, groups: str, within: str, look: dict[str, Style]) -> None:
+    """Bars of ``found`` (from :func:`intervals`), those of one group side by side."""
+    at = {name: i for i, name in enumerate(dict.fromkeys(found[groups]))}
+    members = list(dict.fromkeys(found[within]))
+    wide = 0.8 / len(members)
+    for i, member in enumerate(members):
+        rows = found[found[within] == member]
+        x = rows[groups].map(at).to_numpy(float) + (i - (len(members) - 1) / 2) * wide
+        axes.bar(
+            x, rows["estimate"], wide * 0.92, yerr=whiskers(rows), color=look[member].color, hatch=look[member].hatch,
+            edgecolor="white", linewidth=0, error_kw=WHISKER,
+        )  # fmt: skip
+    axes.set_xticks(range(len(at)), [str(name) for name in at])
+    axes.tick_params(axis="x", length=0)
+    axes.grid(True, axis="y")
+
+
+def whiskers(rows: pd.DataFrame) -> Floats:
+    """Distances below and above each estimate; none where there is no interval."""
+    below, above = rows["estimate"] - rows["low"], rows["high"] - rows["estimate"]
+    return np.asarray(np.nan_to_num(np.array([below, above], float)).clip(min=0.0))

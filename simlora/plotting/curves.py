@@ -1,0 +1,117 @@
+"""Curves over all requests or all time: the distribution of TTFT, and GPU memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import FuncFormatter, LogLocator, PercentFormatter
+
+from simlora.plotting.style import LOOK, Picture, Width, canvas, legend_above, styles
+from simlora.results.tables import Floats
+
+CDF_POINTS = 1000
+"""Steps of a curve: what is left out is below a tenth of a per cent of the requests."""
+TIME_BINS = 96
+
+
+def ttft_cdf(
+    requests: pd.DataFrame, slo_s: float | None = None, width: Width = "column", systems: Iterable[str] = ()
+) -> Picture:
+    """Share of requests offered whose first token came within a time, per system.
+
+    ``requests``: columns ``system, outcome, arrived_s, first_token_s``. Requests that did not finish never get
+    there, so a curve ends at the finished share. ``slo_s``: draws a line there. ``systems``: all of the experiment.
+    """
+    named = list(dict.fromkeys(requests["system"]))
+    look = styles([*systems, *named])
+    curves = []
+    with mpl.rc_context(LOOK):
+        figure, [[axes]] = canvas(width, 2.2)
+        for system in named:
+            x, y = _distribution(requests[requests["system"] == system])
+            axes.plot(x, y, color=look[system].color, linestyle=look[system].dash, label=system)
+            curves.append(pd.DataFrame({"system": system, "ttft_s": x, "share_of_requests": y}))
+        if slo_s is not None:
+            axes.axvline(slo_s, color="#666666", linewidth=0.8, linestyle=(0, (2, 2)))
+            axes.annotate(
+                f"SLO {slo_s:g} s", (slo_s, 0.0), (3, 3), textcoords="offset points", fontsize=6.5, color="#444444"
+            )
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if _decades(curves) < 2 else (1.0,)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.set(xlabel="TTFT (s)", ylabel="Requests offered", ylim=(0, 1.02))
+        axes.grid(True)
+        legend_above(figure, *axes.get_legend_handles_labels(), width)
+    return Picture(figure, pd.concat(curves, ignore_index=True))
+
+
+def memory_over_time(
+    usage: pd.DataFrame, capacity_bytes: int | None = None, width: Width = "column", systems: Iterable[str] = ()
+) -> Picture:
+    """GPU memory that instances and backbone processes held, over the time of one run per system.
+
+    ``usage``: columns ``system, holder, from_s, to_s, device_bytes``. Each point is the exact mean over a 96th of
+    the time; the line of an always-on system ends with its run. ``capacity_bytes``: what the cluster has, as a line.
+    """
+    held = usage[usage["holder"] != "gpu"]
+    named = list(dict.fromkeys(held["system"]))
+    look = styles([*systems, *named])
+    edges = np.linspace(0.0, float(held["to_s"].max()), TIME_BINS + 1)
+    unit, per_unit_s = _time_unit(edges[-1])
+    curves = []
+    with mpl.rc_context(LOOK):
+        figure, [[axes]] = canvas(width, 2.0)
+        for system in named:
+            own = usage[usage["system"] == system]
+            gib = _mean_held(own[own["holder"] != "gpu"], edges) / (1 << 30)
+            if (own["holder"] == "gpu").any():
+                gib[edges[1:] > own["to_s"].max()] = np.nan
+            middle = (edges[:-1] + edges[1:]) / 2 / per_unit_s
+            axes.plot(middle, gib, color=look[system].color, linestyle=look[system].dash, label=system)
+            curves.append(pd.DataFrame({"system": system, "from_s": edges[:-1], "to_s": edges[1:], "gib": gib}))
+        if capacity_bytes is not None:
+            axes.axhline(capacity_bytes / (1 << 30), color="#666666", linewidth=0.8, linestyle=(0, (2, 2)))
+            axes.annotate(
+                "capacity", (1.0, capacity_bytes / (1 << 30)), (0, 2), xycoords=("axes fraction", "data"),
+                textcoords="offset points", ha="right", fontsize=6.5, color="#444444",
+            )  # fmt: skip
+        axes.set(xlabel=f"Time ({unit})", ylabel="GPU memory held (GiB)", xlim=(0, edges[-1] / per_unit_s))
+        axes.set_ylim(0, 1.12 * max(axes.dataLim.y1, (capacity_bytes or 0) / (1 << 30)))
+        axes.grid(True, axis="y")
+        legend_above(figure, *axes.get_legend_handles_labels(), width)
+    return Picture(figure, pd.concat(curves, ignore_index=True))
+
+
+def _distribution(requests: pd.DataFrame) -> tuple[Floats, Floats]:
+    finished = requests[requests["outcome"] == "finished"]
+    ttft_s = np.sort((finished["first_token_s"] - finished["arrived_s"]).to_numpy(float))
+    if not len(ttft_s):
+        return np.empty(0), np.empty(0)
+    ranks = np.unique(np.linspace(0, len(ttft_s) - 1, min(len(ttft_s), CDF_POINTS)).round().astype(int))
+    return np.append(ttft_s[ranks[0]], ttft_s[ranks]), np.append(0.0, (ranks + 1) / len(requests))
+
+
+def _decades(curves: list[pd.DataFrame]) -> float:
+    seconds = pd.concat(curves)["ttft_s"]
+    return float(np.log10(seconds.max() / seconds.min())) if len(seconds) and seconds.min() > 0 else 0.0
+
+
+def _mean_held(rows: pd.DataFrame, edges: Floats) -> Floats:
+    """Mean bytes held in each bin, from the running integral of all changes."""
+    at_s = np.concatenate([rows["from_s"], rows["to_s"]])
+    change = np.concatenate([rows["device_bytes"], -rows["device_bytes"]]).astype(float)
+    order = np.argsort(at_s, kind="stable")
+    at_s, level = at_s[order], np.cumsum(change[order])
+    byte_s = np.concatenate([[0.0], np.cumsum(level[:-1] * np.diff(at_s))])
+    return np.asarray(np.diff(np.interp(edges, at_s, byte_s)) / np.diff(edges))
+
+
+def _time_unit(span_s: float) -> tuple[str, float]:
+    if span_s >= 3 * 3600:
+        return "h", 3600.0
+    return ("min", 60.0) if span_s >= 300 else ("s", 1.0)

@@ -1,0 +1,124 @@
+"""How all figures look: sizes, colours, and files that are the same to the byte each time they are made."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+Width = Literal["column", "text"]
+WIDTH_IN = {"column": 3.35, "text": 7.0}
+
+LOOK: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7.5,
+    "axes.titlesize": 7.5,
+    "axes.labelsize": 7.5,
+    "figure.labelsize": 7.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "legend.handlelength": 1.8,
+    "legend.columnspacing": 1.2,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4,
+    "hatch.linewidth": 0.45,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "simlora",
+}
+
+
+class Style(NamedTuple):
+    """How one system is drawn; dash and marker tell it apart without its colour, on bars their hatch helps."""
+
+    color: str
+    dash: Any
+    marker: str
+    hatch: str
+
+
+# Colours: Okabe and Ito 2008, then three of Paul Tol's.
+BUILT_IN = {
+    "serverless-lora": Style("#0072B2", "solid", "o", ""),
+    "serverless-llm": Style("#E69F00", (0, (5, 1.5)), "s", "///"),
+    "insta-infer": Style("#009E73", (0, (3, 1, 1, 1)), "^", "..."),
+    "vllm": Style("#444444", (0, (1, 1)), "D", ""),
+}
+OTHERS = (
+    Style("#D55E00", (0, (6, 2)), "v", "\\\\\\"),
+    Style("#56B4E9", (0, (3, 1.5)), "P", "xx"),
+    Style("#CC79A7", (0, (4, 1, 1, 1)), "X", "--"),
+    Style("#882255", (0, (2, 1)), "<", "++"),
+    Style("#999933", (0, (5, 1, 1, 1, 1, 1)), ">", "||"),
+    Style("#332288", (0, (1, 2)), "p", ""),
+)
+
+
+def styles(systems: Iterable[str]) -> dict[str, Style]:
+    """The style of each system by its name.
+
+    The built-in four have their own. Another takes that at its name's checksum, or the next that no other has;
+    give the systems of a whole experiment, and each looks the same in all figures. From the seventh on they repeat.
+    """
+    given: dict[str, Style] = {}
+    for name in sorted(set(systems)):
+        if name in BUILT_IN:
+            given[name] = BUILT_IN[name]
+            continue
+        home = zlib.crc32(name.encode()) % len(OTHERS)
+        nearest = [OTHERS[(home + step) % len(OTHERS)] for step in range(len(OTHERS))]
+        given[name] = next((style for style in nearest if style not in given.values()), nearest[0])
+    return given
+
+
+class Picture(NamedTuple):
+    """A figure and the numbers drawn in it."""
+
+    figure: Figure
+    data: pd.DataFrame
+
+    def save(self, stem: Path) -> tuple[Path, Path, Path]:
+        """Write ``stem.pdf``, ``stem.png`` and ``stem.csv``; the same picture gives the same bytes."""
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        pdf, png, csv = (stem.parent / f"{stem.name}.{kind}" for kind in ("pdf", "png", "csv"))
+        with mpl.rc_context(LOOK):
+            self.figure.savefig(pdf, metadata={"CreationDate": None})
+            self.figure.savefig(png, metadata={"Software": None})
+        self.data.to_csv(csv, index=False, float_format="%.9g", lineterminator="\n")
+        return pdf, png, csv
+
+
+def canvas(
+    width: Width, height_in: float, rows: int = 1, cols: int = 1, **share: Any
+) -> tuple[Figure, list[list[Axes]]]:
+    """An empty figure of the given width with ``rows`` x ``cols`` panels; draw within ``rc_context(LOOK)``."""
+    figure = Figure(figsize=(WIDTH_IN[width], height_in), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.04)  # type: ignore[union-attr, call-arg]
+    return figure, figure.subplots(rows, cols, squeeze=False, **share).tolist()
+
+
+def legend_above(figure: Figure, handles: list[Any], names: list[str], width: Width) -> None:
+    """A legend over the whole figure, in as many columns as fit its width."""
+    character_in, handle_in = 0.055, 0.42
+    wide_in = max(len(name) for name in names) * character_in + handle_in
+    columns = max(1, min(len(names), int(WIDTH_IN[width] / wide_in)))
+    rows = -(-len(names) // columns)
+    figure.legend(handles, names, loc="outside upper center", ncols=-(-len(names) // rows))

@@ -1,0 +1,124 @@
+"""Events as rows of ``events.parquet``, gathered in chunks so that memory does not grow with their number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import nan
+from typing import Any
+
+import pyarrow as pa
+
+from simlora.entities import Backbone, Function
+from simlora.events import (
+    BackboneEvicted,
+    BackboneLoaded,
+    Event,
+    InstanceEvicted,
+    InstanceStarted,
+    InstanceStopped,
+    RequestRejected,
+    RequestsPreempted,
+    StageFinished,
+)
+
+TEXT = pa.dictionary(pa.int32(), pa.string())
+SCHEMA = pa.schema(
+    [
+        ("kind", TEXT),
+        ("at_s", pa.float64()),
+        ("instance", pa.int32()),
+        ("function", TEXT),
+        ("gpu", pa.int32()),
+        ("stage", TEXT),
+        ("seconds", pa.float64()),
+        ("bytes", pa.int64()),
+        ("source", TEXT),
+        ("on_demand", pa.bool_()),
+        ("request", pa.int64()),
+        ("why", TEXT),
+    ]
+)
+CHUNK = 16_384
+Row = tuple[Any, ...]
+
+
+def _name(what: Function | Backbone | None) -> str:
+    if what is None:
+        return ""
+    return what.id if isinstance(what, Function) else what.name
+
+
+def _started(e: InstanceStarted) -> Row:
+    return "instance_started", e.at_s, e.instance, _name(e.function), e.gpu, "", nan, 0, "", e.on_demand, -1, e.why
+
+
+def _stage(e: StageFinished) -> Row:
+    where = e.instance, _name(e.function), e.gpu, e.stage
+    return "stage_finished", e.at_s, *where, e.seconds, e.bytes, e.source, e.on_demand, -1, ""
+
+
+def _evicted(e: InstanceEvicted) -> Row:
+    where = e.instance, _name(e.function), e.gpu, e.stage
+    return "instance_evicted", e.at_s, *where, nan, e.bytes, "", False, -1, e.why
+
+
+def _stopped(e: InstanceStopped) -> Row:
+    return "instance_stopped", e.at_s, e.instance, _name(e.function), e.gpu, "", nan, 0, "", False, -1, e.why
+
+
+def _loaded(e: BackboneLoaded) -> Row:
+    return "backbone_loaded", e.at_s, -1, e.backbone.name, e.gpu, "", e.seconds, e.bytes, e.source, False, -1, ""
+
+
+def _backbone_evicted(e: BackboneEvicted) -> Row:
+    return "backbone_evicted", e.at_s, -1, e.backbone.name, e.gpu, "", nan, e.bytes, "", False, -1, e.why
+
+
+def _rejected(e: RequestRejected) -> Row:
+    return "request_rejected", e.at_s, -1, e.function.id, -1, "", nan, 0, "", False, e.request, e.why
+
+
+ROWS: dict[type, Callable[[Any], Row]] = {
+    InstanceStarted: _started,
+    StageFinished: _stage,
+    InstanceEvicted: _evicted,
+    InstanceStopped: _stopped,
+    BackboneLoaded: _loaded,
+    BackboneEvicted: _backbone_evicted,
+    RequestRejected: _rejected,
+}
+
+
+class EventTable:
+    """Appended to as things happen."""
+
+    def __init__(self) -> None:
+        self._rows: list[Row] = []
+        self._chunks: list[pa.RecordBatch] = []
+
+    def append(self, event: Event) -> None:
+        """One row, or one for each of several preempted requests."""
+        if isinstance(event, RequestsPreempted):
+            for request in event.requests:
+                where = event.at_s, event.instance, "", event.gpu, ""
+                self._rows.append(("request_preempted", *where, nan, 0, "", False, request, event.why))
+        else:
+            self._rows.append(ROWS[type(event)](event))
+        if len(self._rows) >= CHUNK:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            columns = zip(*self._rows, strict=True)
+            arrays = [_column(values, field.type) for values, field in zip(columns, SCHEMA, strict=True)]
+            self._chunks.append(pa.RecordBatch.from_arrays(arrays, schema=SCHEMA))
+            self._rows = []
+
+    def table(self) -> pa.Table:
+        """All of them, with one dictionary for each text column."""
+        self._flush()
+        return pa.Table.from_batches(self._chunks, schema=SCHEMA).unify_dictionaries()
+
+
+def _column(values: tuple[Any, ...], kind: pa.DataType) -> pa.Array:
+    return pa.array(values, pa.string()).dictionary_encode() if kind == TEXT else pa.array(values, kind)
