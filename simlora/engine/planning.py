@@ -42,13 +42,14 @@ class _Asked:
         self._policy = policy
         self.causes: frozenset[CauseKind] = policy.causes
         self._pending: list[Cause] = []
-        self._last_s = -inf
+        self._next_s = -inf
         self._timer: simpy.Event | None = None
         self._timer_s = inf
 
     def notice(self, cause: Cause) -> None:
         self._pending.append(cause)
-        self._ask_at(self._last_s + self._engine.system.plan_interval_s)
+        if self._timer_s > self._next_s:
+            self._ask_at(self._next_s)
 
     def _ask_at(self, at_s: float) -> None:
         now_s = self._engine.cluster.now_s
@@ -67,7 +68,7 @@ class _Asked:
     def ask(self, causes: list[Cause]) -> None:
         """Get a plan and carry it out, all of it checked before any of it acts."""
         engine, policy = self._engine, self._policy
-        self._last_s = engine.cluster.now_s
+        self._next_s = engine.cluster.now_s + engine.system.plan_interval_s
         plan: Plan = policy.plan(causes, engine.cluster)
         check_until(policy, plan.wake_at_s, engine.cluster.now_s)
         for action in plan.actions:
@@ -79,7 +80,7 @@ class _Asked:
             else:
                 self._start(action, standing=causes[0].kind is CauseKind.STARTED)
         if plan.wake_at_s is not None:
-            self._ask_at(max(plan.wake_at_s, self._last_s + engine.system.plan_interval_s))
+            self._ask_at(max(plan.wake_at_s, self._next_s))
 
     def _start(self, start: Start, standing: bool) -> None:
         starter = self._engine.starter

@@ -32,12 +32,23 @@ class StartUp:
 
     def bring_up(self, instance: Instance) -> Life:
         """Every stage reserved, also those that join while it is under way."""
+        env, backend, reserved = self._engine.env, self._engine.backend, instance.reserved
         for stage in self._stages:
-            if stage.name in instance.reserved:
-                began_s = self._cluster.now_s
-                source = yield from self._do(instance, stage)
-                size_bytes = instance.done[stage.name] = instance.reserved.pop(stage.name)
-                self._tell(instance, stage, began_s, size_bytes, source)
+            if stage.name in reserved:
+                began_s = env.now
+                source: Tier | None = None
+                if stage.moves:
+                    source = yield from self._move(instance, stage)
+                else:
+                    instance.task = task = backend.stage(instance, stage, None, None)
+                    yield task.done
+                    instance.task = None
+                size_bytes = instance.done[stage.name] = reserved.pop(stage.name)
+                where = instance.function, instance.gpu.index, stage.name
+                seconds = env.now - began_s
+                self._engine.happened(
+                    StageFinished(env.now, instance.id, *where, seconds, size_bytes, source or "", instance.on_demand)
+                )
         self.check_ready(instance)
         self._engine.planner.notice(CauseKind.LOAD_FINISHED, instance.function, instance.id)
 
@@ -47,17 +58,16 @@ class StartUp:
         if instance.ready:
             instance.ready_s = self._cluster.now_s
 
-    def _tell(self, instance: Instance, stage: Stage, began_s: float, size_bytes: int, source: Tier | None) -> None:
-        now_s = self._cluster.now_s
-        where = instance.function, instance.gpu.index, stage.name
-        event = StageFinished(now_s, instance.id, *where, now_s - began_s, size_bytes, source or "", instance.on_demand)
-        self._engine.happened(event)
-
-    def _do(self, instance: Instance, stage: Stage) -> Generator[simpy.Event, Any, Tier | None]:
+    def _move(self, instance: Instance, stage: Stage) -> Generator[simpy.Event, Any, Tier | None]:
+        """A stage that brings an artifact to the device, or maps the shared copy that is there; where it came from."""
         artifact = self._artifact(instance, stage)
         source: Tier | None = None
         if stage.name in self._shared:
-            yield from self._await_backbone(instance.gpu.backbones[instance.backbone], stage)
+            process = instance.gpu.backbones[instance.backbone]
+            if not process.loaded:
+                if process.loading is None:
+                    process.loading = self._engine.env.process(self._load_backbone(process, stage))
+                yield process.loading
             artifact = None
         if artifact is not None:
             source = yield from self._find(artifact, instance)
@@ -87,12 +97,6 @@ class StartUp:
         return found
 
     # ------------------------------------------------------------------ shared backbones
-
-    def _await_backbone(self, process: BackboneProcess, stage: Stage) -> Life:
-        if not process.loaded:
-            if process.loading is None:
-                process.loading = self._engine.env.process(self._load_backbone(process, stage))
-            yield process.loading
 
     def _load_backbone(self, process: BackboneProcess, stage: Stage) -> Life:
         """The backbone process loads its weights once, whoever asked first; mapping them is each function's own."""

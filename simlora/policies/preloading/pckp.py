@@ -33,6 +33,18 @@ class _Target:
         self.upto = ""
 
 
+class _Rates(dict[Function, float]):
+    """Forecasts at one instant, each asked for once."""
+
+    def __init__(self, forecast: Forecast, now_s: float) -> None:
+        self._forecast = forecast
+        self._now_s = now_s
+
+    def __missing__(self, function: Function) -> float:
+        rate_per_s = self[function] = self._forecast.rate_per_s(function, self._now_s)
+        return rate_per_s
+
+
 @register("preloading", "pckp")
 @dataclass
 class Pckp:
@@ -87,18 +99,19 @@ class Pckp:
         if not self._touched or not view.idle_containers:
             return NOTHING_TO_DO
         room = Room(self._estimates)
-        targets = self._targets(view, room)
+        rates = _Rates(self._forecast, view.now_s)
+        targets = self._targets(view, room, rates)
         if not targets:
             return NOTHING_TO_DO
         heap: list[tuple[float, int, str]] = []
         for index, target in targets.items():
-            self._push_next(heap, index, target, view)
+            self._push_next(heap, index, target, rates)
         while heap:
             _, index, stage = heapq.heappop(heap)
             target = targets[index]
             if room.take(target.function, stage, target.container):
                 target.upto = stage
-                self._push_next(heap, index, target, view)
+                self._push_next(heap, index, target, rates)
         return Plan([self._start(target) for target in targets.values() if target.upto])
 
     @staticmethod
@@ -107,28 +120,26 @@ class Pckp:
         backbone = target.function.backbone
         return Start(target.function, backbone, placement, target.upto, target.instance, "highest value density")
 
-    def _push_next(self, heap: list[tuple[float, int, str]], index: int, target: _Target, view: ClusterView) -> None:
+    def _push_next(self, heap: list[tuple[float, int, str]], index: int, target: _Target, rates: _Rates) -> None:
         stage = next(target.stages, None)
         if stage is None:
             return
         function, gpu = target.function, target.container.gpu
         loads_for_all = stage in self._estimates.shared_stages and function.backbone not in gpu.backbones
-        users = self._siblings[function.backbone] if loads_for_all else [function]
-        rate_per_s = sum(self._forecast.rate_per_s(user, view.now_s) for user in users)
+        users = self._siblings[function.backbone] if loads_for_all else (function,)
+        rate_per_s = sum(rates[user] for user in users)
         weight_bytes = self._estimates.stage_host_bytes(function, stage)
         weight_bytes += self._estimates.stage_device_bytes(function, stage, gpu)
         density = rate_per_s * self._estimates.stage_s(function, stage, gpu) / max(weight_bytes, 1)
         if density >= self.min_density:
             heapq.heappush(heap, (-density, index, stage))
 
-    def _targets(self, view: ClusterView, room: Room) -> dict[int, _Target]:
+    def _targets(self, view: ClusterView, room: Room, rates: _Rates) -> dict[int, _Target]:
         """Where each touched function can go on; those that lack nothing are forgotten until touched again."""
-        rates = {index: self._forecast.rate_per_s(f, view.now_s) for index, f in self._touched.items()}
         targets: dict[int, _Target] = {}
-        for index in sorted(rates, key=lambda i: (-rates[i], i)):
-            function = self._touched[index]
+        for index, function in sorted(self._touched.items(), key=lambda item: (-rates[item[1]], item[0])):
             complete, partial = self._progress(function, view)
-            if complete >= self.copies or rates[index] <= self.min_rate_per_s:
+            if complete >= self.copies or rates[function] <= self.min_rate_per_s:
                 del self._touched[index]
             elif partial is not None:
                 targets[index] = _Target(function, partial.container, partial, self._missing(partial.done))
@@ -143,11 +154,12 @@ class Pckp:
         An engine that serves several functions is nobody's own: which stages it has is not one function's to say.
         """
         complete = 0
+        deepest = self._estimates.preloadable[-1]
         best: InstanceView | None = None
         for instance in view.instances_of(function).values():
             if instance.bound or instance.state is InstanceState.BUSY:
                 continue
-            if instance.state is InstanceState.STARTING or next(self._missing(instance.done), None) is None:
+            if instance.state is InstanceState.STARTING or deepest in instance.done:
                 complete += 1
             elif (
                 instance.function is function
@@ -161,15 +173,12 @@ class Pckp:
         return (stage for stage in self._estimates.preloadable if stage not in done)
 
     def _container(self, function: Function, view: ClusterView, room: Room) -> ContainerView | None:
-        def rank(container: ContainerView) -> tuple[bool, bool, int, int, int]:
+        best: ContainerView | None = None
+        best_key: tuple[bool, bool, int, int, int] | None = None
+        for container in view.idle_containers.values():
             gpu = container.gpu
-            there = function.backbone in gpu.backbones
-            return (
-                not room.fits(function, container),
-                not there,
-                room.processes(container),
-                -gpu.free_bytes,
-                container.id,
-            )
-
-        return min(view.idle_containers.values(), key=rank, default=None)
+            absent = function.backbone not in gpu.backbones
+            key = (not room.fits(function, gpu), absent, room.processes(container), -gpu.free_bytes, container.id)
+            if best_key is None or key < best_key:
+                best, best_key = container, key
+        return best

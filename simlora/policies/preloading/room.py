@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from simlora.entities import ArtifactKind, Function
 from simlora.policies.estimates import Estimates
-from simlora.views import ContainerView
+from simlora.views import ContainerView, GpuView
 
 IN_CONTAINER: Mapping[str, int] = {ArtifactKind.CONTAINER: 0}
 
@@ -29,9 +29,8 @@ class Room:
         """Count one more planned process."""
         self._processes[container.id] = self._processes.get(container.id, 0) + 1
 
-    def fits(self, function: Function, container: ContainerView) -> bool:
-        """Whether the whole start of the function would fit on the container's GPU."""
-        gpu = container.gpu
+    def fits(self, function: Function, gpu: GpuView) -> bool:
+        """Whether the whole start of the function would fit on the GPU."""
         taken = self._device.get(gpu.index, 0)
         return self._estimates.start_bytes(function, IN_CONTAINER, gpu) <= gpu.free_bytes - taken
 
