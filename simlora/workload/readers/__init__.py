@@ -1,0 +1,1 @@
+"""Readers of traces: one file per format; every fault is one :class:`~simlora.errors.TraceError`."""
