@@ -1,0 +1,5 @@
+"""``python -m simlora.cli``."""
+
+from simlora.cli import main
+
+main()

@@ -1,0 +1,38 @@
+"""All verbs, in the groups that ``simlora --help`` shows."""
+
+from __future__ import annotations
+
+import typer
+
+from simlora.cli import experiments, looking, traffic
+
+app = typer.Typer(
+    name="simlora",
+    help="Serverless inference of LoRA-based LLMs, simulated: latency, SLO attainment and cost.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+EXPERIMENTS = "Experiments"
+LOOKING = "Looking at results"
+TRAFFIC = "Traffic"
+
+app.command("init", rich_help_panel=EXPERIMENTS)(experiments.init)
+app.command("run", rich_help_panel=EXPERIMENTS)(experiments.run)
+app.command("list", rich_help_panel=EXPERIMENTS)(experiments.list_what)
+app.command("compare", rich_help_panel=LOOKING)(looking.compare)
+app.command("plot", rich_help_panel=LOOKING)(looking.plot)
+app.command("cost", rich_help_panel=LOOKING)(looking.cost)
+app.add_typer(traffic.app, name="trace", rich_help_panel=TRAFFIC)
+
+
+@app.callback(invoke_without_command=True)
+def options(version: bool = typer.Option(False, "--version", help="Say which version this is.")) -> None:
+    """Options of simlora itself."""
+    if version:
+        from simlora import __version__
+
+        typer.echo(f"simlora {__version__}")
+        raise typer.Exit

@@ -1,0 +1,74 @@
+"""Tables of what ships with simlora."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from rich.table import Table
+
+from simlora.study.console import listing
+
+
+def systems() -> Table:
+    """The shipped systems and what sets them apart."""
+    from simlora.systems import list_systems, load_system
+
+    table = listing("system", "engine", "loader", "sharing", "billing", "batching", "preloading")
+    for name in list_systems():
+        s = load_system(name)
+        table.add_row(name, s.engine, s.loader, s.sharing, s.billing, s.batching["policy"], s.preloading["policy"])
+    return table
+
+
+def policies() -> Table:
+    """The built-in policies of each role, with their keys and defaults."""
+    from simlora.policies.base import ROLES
+    from simlora.policies.registry import policies_of
+
+    table = listing("role", "policy", "keys", "what it does")
+    for role in ROLES:
+        for name, policy in policies_of(role).items():
+            fields = [field for field in dataclasses.fields(policy) if field.init]
+            keys = ", ".join(
+                field.name if field.default is dataclasses.MISSING else f"{field.name} = {field.default}"
+                for field in fields
+            )
+            table.add_row(role, name, keys, (policy.__doc__ or "").strip().partition("\n")[0])
+    return table
+
+
+def profiles() -> Table:
+    """The shipped latency profiles and how many of their parts come from where."""
+    from simlora.latency import Label, list_profiles, load_profile
+
+    table = listing("profile", "GPU", "memory", *Label)
+    for name in list_profiles():
+        profile = load_profile(name)
+        labels = [part.label for part in profile.describe()]
+        counts = [str(labels.count(label) or "") for label in Label]
+        table.add_row(name, profile.gpu.title, f"{profile.gpu.usable_bytes / 1e9:.1f} GB", *counts)
+    return table
+
+
+def traces() -> Table:
+    """The named traces, and whether each can be used here."""
+    from simlora.study.workloads import DATA_VARIABLE, data_dir
+    from simlora.workload import list_traces
+
+    table = listing("trace", "kind", "here", "what it is")
+    for trace in list_traces(data_dir()):
+        table.add_row(trace.name, trace.kind, "yes" if trace.available else "no", trace.description)
+    table.caption = (
+        f"real traces are read from the folder that {DATA_VARIABLE} names; a .csv or .parquet file works too"
+    )
+    return table
+
+
+def prices() -> Table:
+    """The shipped price lists."""
+    from simlora.results.prices import list_prices
+
+    table = listing("price list", "kind", "unit", "date", "region", "GPUs")
+    for name, price in list_prices().items():
+        table.add_row(name, price.kind, price.unit, price.date, price.region, ", ".join(sorted(price.gpus)))
+    return table

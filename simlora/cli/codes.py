@@ -1,0 +1,5 @@
+"""How ``simlora`` ends where it does not end well."""
+
+RUN_FAILED = 1
+BAD_INPUT = 2
+INTERRUPTED = 130

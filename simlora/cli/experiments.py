@@ -1,0 +1,80 @@
+"""``init``, ``run``, ``list``: writing an experiment, running it, and what there is to choose from."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simlora.cli.codes import INTERRUPTED, RUN_FAILED
+
+
+class What(StrEnum):
+    """What ``simlora list`` can list."""
+
+    SYSTEMS = "systems"
+    POLICIES = "policies"
+    PROFILES = "profiles"
+    TRACES = "traces"
+    PRICES = "prices"
+
+
+def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder, or an empty one.")]) -> None:
+    """Write an experiment with a policy of its own, a functions table and a test."""
+    from simlora.templates import write_template
+
+    for path in write_template(folder):
+        typer.echo(path)
+    typer.echo(f"next: cd {folder} && simlora run experiment.toml")
+
+
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The experiment (TOML).")],
+    out: Annotated[Path | None, typer.Option(help="Results folder [results/EXPERIMENT].", show_default=False)] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=V[,V2]", help="Put a value over the file; several make a sweep. Repeatable."
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes [as many as processors].", show_default=False)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print runs, requests and minutes; run nothing.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget runs that are finished already.")] = False,
+    stepwise: Annotated[
+        bool, typer.Option("--stepwise", help="Simulate each engine step on its own (slower, same decisions).")
+    ] = False,
+) -> None:
+    """Run systems x scenarios x sweep points x seeds; what is finished already is not run again."""
+    from simlora.study.console import stderr
+    from simlora.study.run import run_experiment
+
+    try:
+        ran = run_experiment(file, out, sets or (), jobs, dry_run, fresh, stepwise)
+    except KeyboardInterrupt:
+        stderr().print("interrupted; what is finished is kept, and the same command goes on from there")
+        raise typer.Exit(INTERRUPTED) from None
+    for outcome in ran.failed:
+        stderr().print(f"failed: {outcome.cell.folder}: {outcome.error}", markup=False, soft_wrap=True)
+    if not dry_run:
+        stderr().print(f"results: {ran.out}", markup=False, soft_wrap=True)
+    if ran.failed:
+        raise typer.Exit(RUN_FAILED)
+
+
+def list_what(what: Annotated[What, typer.Argument(metavar="|".join(What))]) -> None:
+    """What an experiment file can name."""
+    from simlora.cli import catalogue
+    from simlora.study.console import stdout
+
+    table = {
+        What.SYSTEMS: catalogue.systems,
+        What.POLICIES: catalogue.policies,
+        What.PROFILES: catalogue.profiles,
+        What.TRACES: catalogue.traces,
+        What.PRICES: catalogue.prices,
+    }[what]()
+    stdout().print(table)

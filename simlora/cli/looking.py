@@ -1,0 +1,50 @@
+"""``compare``, ``plot``, ``cost``: looking at finished runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def compare(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Results folders; the first system counts.")],
+) -> None:
+    """Systems side by side with intervals, and their ratios to the first one, paired over seeds."""
+    from simlora.study.console import stdout
+    from simlora.study.looking import rows_of
+    from simlora.study.tables import tables
+
+    for table in tables(rows_of(folders)):
+        stdout().print(table)
+
+
+def plot(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
+    x: Annotated[str, typer.Option(help="Column on the x axis: scenario, a swept key, or a metric.")] = "scenario",
+    y: Annotated[str, typer.Option(help="Column on the y axis.")] = "ttft_mean_s",
+    curve: Annotated[str, typer.Option(help="A curve or bar for each value of this column.")] = "system",
+    row: Annotated[str | None, typer.Option(help="A row of panels for each value.")] = None,
+    col: Annotated[str | None, typer.Option(help="A column of panels for each value.")] = None,
+    filters: Annotated[
+        list[str] | None, typer.Option("--filter", metavar="COLUMN=VALUE", help="Only these rows. Repeatable.")
+    ] = None,
+) -> None:
+    """Any column of the summary against any other, as PDF, PNG and CSV in DIR/figures."""
+    from simlora.study.looking import draw
+
+    for path in draw(folder, x, y, curve, row, col, filters or ()):
+        typer.echo(path)
+
+
+def cost(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
+    prices: Annotated[list[str], typer.Option("--prices", help="A price list, shipped or a file. Repeatable.")],
+) -> None:
+    """What the finished runs would have cost under other prices, and what a month of such traffic would."""
+    from simlora.study.console import stdout
+    from simlora.study.repricing import price_table, reprice
+
+    names = [name for text in prices for name in text.split(",")]
+    stdout().print(price_table(reprice(folder, names)))

@@ -1,0 +1,87 @@
+"""``trace``: what traffic there is, what it looks like, and how to make a file of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Real traces, trace models, generators and your own files.", no_args_is_help=True)
+
+Trace = Annotated[str, typer.Argument(help="A name of `trace list`, or a .csv or .parquet file.")]
+Functions = Annotated[
+    Path | None, typer.Option(help="A functions table [eight unnamed functions].", show_default=False)
+]
+Options = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=V", help="A key of the trace (rate_per_s=0.1). Repeatable.")
+]
+Lengths = Annotated[str, typer.Option(help="Token lengths, where the trace brings none.")]
+Duration = Annotated[float, typer.Option(min=1.0, help="Seconds of it.")]
+Scale = Annotated[float, typer.Option(help="Times as many requests.")]
+Seed = Annotated[int, typer.Option(min=0)]
+
+
+@app.command("list")
+def list_traces() -> None:
+    """All named traces, and whether each can be used here."""
+    from simlora.cli import catalogue
+    from simlora.study.console import stdout
+
+    stdout().print(catalogue.traces())
+
+
+@app.command()
+def info(
+    trace: Trace,
+    functions: Functions = None,
+    options: Options = None,
+    lengths: Lengths = "gsm8k",
+    duration_s: Duration = 14_400.0,
+    rate_scale: Scale = 1.0,
+    seed: Seed = 0,
+) -> None:
+    """Requests, rates, variability and lengths of a trace, function by function."""
+    from simlora.study.console import stdout
+    from simlora.study.traffic import make_traffic, traffic_table
+
+    made = make_traffic(trace, functions, options or (), lengths, duration_s, rate_scale, seed)
+    stdout().print(traffic_table(made))
+
+
+@app.command()
+def convert(
+    trace: Trace,
+    file: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write: .csv or .parquet.")],
+    functions: Functions = None,
+    options: Options = None,
+    lengths: Lengths = "gsm8k",
+    duration_s: Duration = 14_400.0,
+    rate_scale: Scale = 1.0,
+    seed: Seed = 0,
+) -> None:
+    """Write a trace as a file of requests: arrived_s, function, prompt_tokens, output_tokens."""
+    from simlora.study.traffic import make_traffic, write_traffic
+
+    made = make_traffic(trace, functions, options or (), lengths, duration_s, rate_scale, seed)
+    write_traffic(made, file)
+    typer.echo(f"{file}: {len(made.workload):,} requests")
+
+
+@app.command()
+def fit(
+    trace: Trace,
+    file: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write: .csv.")],
+    functions: Functions = None,
+    options: Options = None,
+    duration_s: Duration = 14_400.0,
+    replica_s: Annotated[float, typer.Option(min=60.0, help="Seconds of the replica.")] = 14_400.0,
+    rate_scale: Scale = 1.0,
+    seed: Seed = 0,
+) -> None:
+    """Fit a model to a trace and write a replica drawn from it: counts per minute, of any length."""
+    from simlora.study.traffic import make_traffic, write_replica
+
+    made = make_traffic(trace, functions, options or (), "gsm8k", duration_s, rate_scale, seed)
+    write_replica(made, file, replica_s, seed)
+    typer.echo(f"{file}: a replica of {len(made.functions)} functions")

@@ -1,0 +1,1 @@
+"""Studies: one experiment file, the grid of runs it stands for, and what is said before and after them."""

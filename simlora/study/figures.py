@@ -1,0 +1,72 @@
+"""The figures of a finished run: latency, SLO attainment and cost of every system, and where a request's time went."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simlora.results.summary import COLUMNS, KEYS
+from simlora.study.grid import full_name
+from simlora.study.store import one_message
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from simlora.results.load import Results
+
+FIGURES = {
+    "ttft": ("ttft_mean_s", "ttft_p99_s"),
+    "slo": ("slo_attainment", "goodput_req_per_s"),
+    "cost": ("cost_usd", "cost_effectiveness"),
+}
+
+
+def write_figures(out: Path) -> None:
+    """Draw what ``out`` holds into its folder ``figures``, each as PDF and PNG with its data as CSV.
+
+    Pictures of an earlier run go, for they would show what is no longer there. One swept key gives curves over it,
+    otherwise every point has its bars.
+    """
+    from simlora.plotting import bars, plot
+    from simlora.results.load import load
+
+    results = load(out)
+    frame = drawn_systems(results.summary)
+    swept = [name for name in frame if name not in (*KEYS, *COLUMNS)]
+    with one_message(out):
+        shutil.rmtree(out / "figures", ignore_errors=True)
+        for name, columns in FIGURES.items():
+            if len(swept) == 1:
+                for column in columns:
+                    picture = plot(frame, str(swept[0]), column, curve="system", col="scenario")
+                    picture.save(out / "figures" / f"{column}-by-{swept[0]}")
+                continue
+            for point, rows in frame.groupby("point", sort=False):
+                bars(rows, columns, systems=frame["system"]).save(out / "figures" / _stem(name, str(point)))
+        _of_requests(results, frame["system"])
+
+
+def _of_requests(results: Results, systems: pd.Series[str]) -> None:
+    """Per scenario and point the distribution of TTFT and the phases of a mean request."""
+    from simlora.plotting import breakdown_bars, ttft_cdf
+
+    folder = results.folder / "figures"
+    for scenario, point in dict.fromkeys((cell.scenario, cell.point) for cell in results.cells):
+        requests = drawn_systems(results.requests(scenario=scenario, point=point))
+        ttft_cdf(requests, systems=systems).save(folder / _stem(f"ttft-cdf-{scenario}", point))
+        phases = drawn_systems(results.breakdown(scenario=scenario, point=point))
+        breakdown_bars(phases).save(folder / _stem(f"breakdown-{scenario}", point))
+
+
+def _stem(name: str, point: str) -> str:
+    return name if point == "base" else f"{name}-{point}"
+
+
+def drawn_systems(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table in which an always-on system with the fewest GPUs has one name, whatever their number."""
+    return frame.assign(system=frame["system"].map(_fewest_as_one))
+
+
+def _fewest_as_one(system: str) -> str:
+    return system if full_name(system) == system else f"{full_name(system)} (fewest GPUs)"

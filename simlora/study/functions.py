@@ -1,0 +1,165 @@
+"""The functions table: who is served, on which backbone, with which adapter and promise."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from simlora.entities import PROJECTIONS, Backbone, Function
+from simlora.errors import ConfigError, TraceError, did_you_mean, unknown_name
+from simlora.latency import Profile, fit_ttft_line, load_backbone
+
+COLUMNS = ("function", "backbone", "rank", "target_modules", "slo_ttft_s", "slo_tpot_s")
+OPTIONAL = ("slo_tpot_s",)
+ALL_MODULES = "all-linear"
+WARM_FACTOR = 5.0
+"""Of the ``warm-5x`` rule; a stated choice of the experiment, as ``published`` is."""
+
+Row = dict[str, Any]
+
+
+def read_functions(path: Path) -> list[Row]:
+    """The rows of a CSV ``function, backbone, rank, target_modules, slo_ttft_s[, slo_tpot_s]``, checked.
+
+    ``target_modules``: projections separated by spaces or semicolons, or ``all-linear``. An empty SLO is ``None``.
+    Raises :class:`TraceError` naming file, line, column and value.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise TraceError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise TraceError(f"{path}: not a UTF-8 text file ({error.reason} at byte {error.start})") from None
+    reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    _check_header(path, [name.strip() for name in reader.fieldnames or ()])
+    rows: list[Row] = []
+    lines: dict[str, int] = {}
+    for raw in reader:
+        row = _row(raw, path.parent, f"{path}:{reader.line_num}")
+        first = lines.setdefault(row["function"], reader.line_num)
+        if first != reader.line_num:
+            raise TraceError(f'{path}:{reader.line_num}: function "{row["function"]}" is on line {first} already')
+        rows.append(row)
+    if not rows:
+        raise TraceError(f"{path}: the functions table is empty; it needs a line for each function")
+    return rows
+
+
+def _check_header(path: Path, names: Sequence[str]) -> None:
+    if not names:
+        raise TraceError(f"{path}: the functions table is empty; its first line must be: {', '.join(COLUMNS)}")
+    for name in names:
+        if name not in COLUMNS:
+            raise TraceError(f'{path}:1: no column "{name}" in a functions table{did_you_mean(name, COLUMNS)}')
+    for name in COLUMNS:
+        if name not in names and name not in OPTIONAL:
+            raise TraceError(f'{path}:1: column "{name}" is missing (found {", ".join(names)})')
+
+
+def _row(raw: Mapping[str | None, Any], folder: Path, where: str) -> Row:
+    if None in raw:
+        raise TraceError(f"{where}: more cells than columns (found {raw[None]})")
+    cells = {str(name).strip(): (value or "").strip() for name, value in raw.items()}
+    for name in ("function", "backbone", "rank", "target_modules"):
+        if not cells[name]:
+            raise TraceError(f"{where}: {name} is empty")
+    if not cells["rank"].isdecimal() or int(cells["rank"]) < 1:
+        raise TraceError(f"{where}: rank must be a positive integer (found {cells['rank']!r})")
+    try:
+        resolve_backbone(cells["backbone"], folder)
+    except ConfigError as error:
+        raise TraceError(f"{where}: {error}") from None
+    return {
+        "function": cells["function"],
+        "backbone": cells["backbone"],
+        "rank": int(cells["rank"]),
+        "target_modules": _modules(cells["target_modules"], where),
+        "slo_ttft_s": _seconds(cells["slo_ttft_s"], "slo_ttft_s", where),
+        "slo_tpot_s": _seconds(cells.get("slo_tpot_s", ""), "slo_tpot_s", where),
+    }
+
+
+def _modules(text: str, where: str) -> list[str]:
+    if text == ALL_MODULES:
+        return list(PROJECTIONS)
+    modules = [word for word in re.split(r"[\s;,]+", text) if word]
+    for module in modules:
+        if module not in PROJECTIONS:
+            raise TraceError(str(unknown_name("target module", module, [*PROJECTIONS, ALL_MODULES], where)))
+    if len(dict.fromkeys(modules)) < len(modules):
+        raise TraceError(f"{where}: target_modules names a module twice (found {text!r})")
+    return modules
+
+
+def _seconds(text: str, column: str, where: str) -> float | None:
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise TraceError(f"{where}: {column} must be a number of seconds above 0 (found {text!r})")
+    return value
+
+
+def resolve_backbone(name: str, folder: Path) -> Backbone:
+    """A backbone of the catalogue, or of a ``config.json`` (or its folder) given relative to ``folder``."""
+    path = folder / name
+    return load_backbone(str(path) if name.endswith(".json") or path.is_dir() else name)
+
+
+def with_slo(rows: Sequence[Row], slo: str, profile: Profile, folder: Path, where: str) -> list[Row]:
+    """The rows with the SLO that counts. ``published``: the table's; ``warm-5x``: by ``profile`` under its engine.
+
+    Raises :class:`ConfigError` if the table states no ``slo_ttft_s`` where it is the rule.
+    """
+    if slo == "warm-5x":
+        return [{**row, "slo_ttft_s": WARM_FACTOR * warm_ttft_s(row, profile, folder)} for row in rows]
+    for row in rows:
+        if row["slo_ttft_s"] is None:
+            raise ConfigError(
+                f'{where}: function "{row["function"]}" states no slo_ttft_s, which slo = "published" needs; '
+                'the other choice is slo = "warm-5x"'
+            )
+    return list(rows)
+
+
+def warm_ttft_s(row: Row, profile: Profile, folder: Path) -> float:
+    """T0: seconds to the first token of a lone request at a warm instance."""
+    model = profile.model(resolve_backbone(row["backbone"], folder), tuple(row["target_modules"]))
+    return fit_ttft_line(model, rank=row["rank"])[0]
+
+
+def make_functions(rows: Sequence[Row], folder: Path) -> list[Function]:
+    """The functions of a table whose rows have been checked and given their SLO."""
+    return [
+        Function(
+            index,
+            row["function"],
+            resolve_backbone(row["backbone"], folder),
+            row["rank"],
+            tuple(row["target_modules"]),
+            row["slo_ttft_s"],
+            row["slo_tpot_s"],
+        )
+        for index, row in enumerate(rows)
+    ]
+
+
+def check_fit(functions: Sequence[Function], profile: Profile) -> None:
+    """Raise :class:`ConfigError` for a function that would not fit an empty GPU, with the bytes it needs."""
+    there_bytes = int(profile.gpu.usable_bytes * profile.engine.kv.usable_fraction)
+    stages_bytes = sum(stage.device_bytes for stage in profile.startup)
+    for function in functions:
+        need_bytes = function.backbone.weights_bytes + function.adapter.bytes + stages_bytes
+        if need_bytes >= there_bytes:
+            raise ConfigError(
+                f'function "{function.id}": {function.backbone.name} fits no GPU: it needs {need_bytes / 1e9:.1f} GB '
+                f"with adapter and context, and {profile.gpu.title} gives {profile.engine.name} "
+                f"{there_bytes / 1e9:.1f} GB"
+            )

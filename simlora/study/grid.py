@@ -1,0 +1,159 @@
+"""The grid: systems x scenarios x sweep points x seeds, as plain data that any process can run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from simlora.cluster.config import ClusterConfig
+from simlora.entities import Function
+from simlora.study.document import Document
+from simlora.study.experiment import Experiment, Scenario, Study
+from simlora.study.faults import refusal
+from simlora.study.functions import Row, check_fit, make_functions, read_functions, with_slo
+from simlora.study.systems import Resolved, check_gpus, resolve_systems
+from simlora.systems import SystemConfig
+from simlora.systems.config import parse_system
+
+Group = tuple[str, str, int]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run. ``settings`` is all it depends on besides code and the content of the files that it names."""
+
+    system: str
+    scenario: str
+    point: str
+    seed: int
+    settings: Mapping[str, Any]
+    base_dir: str
+
+    @property
+    def folder(self) -> Path:
+        """Where its results lie below ``cells/``."""
+        return Path(self.system, self.scenario, self.point, str(self.seed))
+
+    @property
+    def group(self) -> Group:
+        """What it shares with the cells it is compared with: scenario, point and seed, hence its workload."""
+        return self.scenario, self.point, self.seed
+
+    @property
+    def config(self) -> SystemConfig:
+        """The system's policies and mechanism facts."""
+        return parse_system(self.settings["system"], f'system "{self.system}"')
+
+    @property
+    def cluster(self) -> ClusterConfig:
+        """The machines."""
+        return ClusterConfig.model_validate(self.settings["cluster"])
+
+    @property
+    def functions(self) -> list[Function]:
+        """The functions table with the SLOs that count for this system."""
+        return make_functions(self.settings["functions"], Path(self.base_dir, self.settings["functions_dir"]))
+
+    def with_gpus(self, gpus: int) -> Cell:
+        """The same run with only the cluster's first ``gpus`` GPUs, under the name that says so."""
+        name = f"{self.system} ({gpus} GPU{'s' if gpus > 1 else ''})"
+        system = {**self.settings["system"], "name": name}
+        system["limits"] = {**system["limits"], "gpus": gpus}
+        return replace(self, system=name, settings={**self.settings, "system": system})
+
+
+def full_name(system: str) -> str:
+    """The name of a system with all GPUs, from that of the same with a stated number."""
+    return re.sub(r" \(\d+ GPUs?\)$", "", system)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All cells of a study, those that share a workload side by side."""
+
+    study: Study
+    cells: tuple[Cell, ...]
+    systems: Mapping[str, Mapping[str, Resolved]]
+
+    @property
+    def workloads(self) -> list[Cell]:
+        """One cell for each distinct workload."""
+        firsts: dict[Group, Cell] = {}
+        for cell in self.cells:
+            firsts.setdefault(cell.group, cell)
+        return list(firsts.values())
+
+    def in_order(self, cells: Sequence[Cell]) -> list[Cell]:
+        """Cells in the order of the file; a system with fewer GPUs right behind the same with all."""
+        place = {cell.folder: at for at, cell in enumerate(self.cells)}
+        return sorted(cells, key=lambda cell: (place[replace(cell, system=full_name(cell.system)).folder], cell.system))
+
+
+def build_grid(study: Study) -> Grid:
+    """Resolve and check everything the study names; the first thing wrong is the :class:`SimloraError` raised."""
+    systems: dict[str, dict[str, Resolved]] = {}
+    cells: list[Cell] = []
+    for point, experiment in study.points.items():
+        systems[point] = resolve_systems(experiment, study.document)
+        for index, scenario in enumerate(experiment.scenario):
+            shared = _shared_settings(experiment, scenario, index, study.document)
+            settings = {
+                name: _settings(shared, system, experiment, study.document) for name, system in systems[point].items()
+            }
+            for seed in experiment.seed_list:
+                for name, own in settings.items():
+                    seeded = {**own, "seed": seed, "workload": {**own["workload"], "seed": seed}}
+                    cells.append(Cell(name, scenario.name, point, seed, seeded, str(study.base_dir)))
+    return Grid(study, tuple(cells), systems)
+
+
+def _shared_settings(experiment: Experiment, scenario: Scenario, index: int, document: Document) -> dict[str, Any]:
+    """What all systems of a scenario have in common."""
+    table = scenario.functions or experiment.functions
+    key = ("scenario", index, "functions") if scenario.functions else ("functions",)
+    with document.at(*key):
+        rows = read_functions(document.path.parent / table)
+    return {
+        "cluster": _cluster(experiment, scenario, index, document).model_dump(mode="json"),
+        "functions": rows,
+        "functions_dir": str(Path(table).parent),
+        "profile": experiment.profile,
+        "horizon_s": experiment.horizon_s,
+        "workload": {
+            "trace": scenario.trace,
+            "lengths": scenario.lengths,
+            "functions": [row["function"] for row in rows],
+            "duration_s": scenario.duration_s,
+            "rate_scale": scenario.rate_scale,
+        },
+    }
+
+
+def _cluster(experiment: Experiment, scenario: Scenario, index: int, document: Document) -> ClusterConfig:
+    values = {**experiment.cluster.model_dump(), **scenario.cluster}
+    key = ("scenario", index, "cluster")
+    try:
+        with document.at(*key):
+            return ClusterConfig.model_validate(values)
+    except ValidationError as error:
+        with document.at(*key):
+            raise refusal(
+                error, ClusterConfig, Document(Path(f"scenario.{scenario.name}.cluster"), values, {})
+            ) from None
+
+
+def _settings(
+    shared: Mapping[str, Any], system: Resolved, experiment: Experiment, document: Document
+) -> dict[str, Any]:
+    folder = document.path.parent / shared["functions_dir"]
+    rows: list[Row] = with_slo(shared["functions"], experiment.slo, system.profile, folder, document.where(("slo",)))
+    with document.at("functions"):
+        check_fit(make_functions(rows, folder), system.profile)
+    cluster = ClusterConfig.model_validate(shared["cluster"])
+    check_gpus(system, cluster.gpus, f'{document.where(("system",))}: system "{system.config.name}"')
+    return {**shared, "functions": rows, "system": system.config.model_dump(mode="json")}

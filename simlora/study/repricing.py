@@ -1,0 +1,91 @@
+"""Other prices on the usage that was recorded, and what a month of the same traffic would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from simlora.results.prices import load_price
+from simlora.results.statistics import Interval, mean_interval
+from simlora.results.summary import bill_of
+from simlora.study.grid import Group
+from simlora.study.summary import billing_windows
+from simlora.study.tables import interval_text
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+MONTH_S = 30 * 86_400.0
+KINDS = {"serverless": "serverless", "always-on": "reserved"}
+
+
+class Priced(NamedTuple):
+    """One system under one price list: means over seeds."""
+
+    scenario: str
+    point: str
+    system: str
+    price: str
+    run_usd: Interval
+    month_usd: Interval
+    per_1k_usd: Interval
+
+
+def reprice(folder: Path, prices: Sequence[str]) -> list[Priced]:
+    """Each system of a results folder under each list of the kind it can be billed by, over the common window.
+
+    A month is 30 days of the run's mean rate (assumption: traffic goes on as in the run).
+    Raises :class:`ConfigError` for an unknown list, or one without the GPU of the run.
+    """
+    from simlora.results.load import load
+
+    lists = {name: load_price(name) for name in prices}
+    results = load(folder)
+    facts: dict[Group, list[Mapping[str, Any]]] = {}
+    for cell in results.cells:
+        facts.setdefault((cell.scenario, cell.point, cell.seed), []).append(cell.facts)
+    windows_s = billing_windows(facts)
+    bills: dict[tuple[str, str, str, str], list[_Bill]] = {}
+    for cell in results.cells:
+        window_s = windows_s[cell.scenario, cell.point, cell.seed]
+        requests, usage = cell.table("requests"), cell.table("usage")
+        for name, price in lists.items():
+            if price.kind == KINDS[cell.facts["billing"]]:
+                usd = bill_of(requests, usage, cell.facts, window_s, price).total_usd
+                bill = _Bill(usd, window_s, requests.num_rows)
+                bills.setdefault((cell.scenario, cell.point, cell.system, name), []).append(bill)
+    return [_priced(key, of_seeds) for key, of_seeds in bills.items()]
+
+
+class _Bill(NamedTuple):
+    usd: float
+    window_s: float
+    requests: int
+
+
+def _priced(key: tuple[str, str, str, str], bills: Sequence[_Bill]) -> Priced:
+    return Priced(
+        *key,
+        mean_interval([bill.usd for bill in bills]),
+        mean_interval([bill.usd * MONTH_S / bill.window_s for bill in bills]),
+        mean_interval([1e3 * bill.usd / max(bill.requests, 1) for bill in bills]),
+    )
+
+
+def price_table(found: Sequence[Priced]) -> Table:
+    """The prices side by side."""
+    from rich.table import Table
+
+    table = Table(
+        title="Cost (USD)", caption="mean over seeds and its 95 % interval; a month is 30 days of such traffic"
+    )
+    for name in ("scenario", "point", "system", "price list"):
+        table.add_column(name)
+    for name in ("run", "month", "per 1,000 requests"):
+        table.add_column(name, justify="right")
+    for one in found:
+        usd = [interval_text(interval, ",.4g") for interval in (one.run_usd, one.per_1k_usd)]
+        month = interval_text(one.month_usd, ",.0f")
+        table.add_row(one.scenario, one.point, one.system, one.price, usd[0], month, usd[1])
+    return table

@@ -1,0 +1,96 @@
+"""``simlora run``: from an experiment file to a results folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from simlora.study.console import stderr, stdout
+from simlora.study.estimate import estimate_minutes
+from simlora.study.experiment import read_study
+from simlora.study.fewest import add_fewest
+from simlora.study.figures import write_figures
+from simlora.study.grid import Cell, Grid, build_grid
+from simlora.study.manifest import write_manifest
+from simlora.study.overrides import parse_setting
+from simlora.study.progress import Progress
+from simlora.study.regime import Traffic, regime_table, regimes, survey
+from simlora.study.runner import Runner, default_jobs
+from simlora.study.store import Store
+from simlora.study.summary import write_summaries
+from simlora.study.systems import load_prices
+from simlora.study.tables import tables
+from simlora.study.trust import trust_box
+from simlora.study.worker import Outcome
+
+
+@dataclass(frozen=True)
+class Ran:
+    """Where the results are, and which cells failed."""
+
+    out: Path
+    failed: tuple[Outcome, ...] = ()
+
+
+def default_out(path: Path) -> Path:
+    """``results/<experiment>`` where one stands; an ``experiment.toml`` is called after its folder."""
+    return Path("results", path.resolve().parent.name if path.stem == "experiment" else path.stem)
+
+
+def run_experiment(
+    path: Path,
+    out: Path | None = None,
+    sets: Sequence[str] = (),
+    jobs: int | None = None,
+    dry_run: bool = False,
+    fresh: bool = False,
+    stepwise: bool = False,
+) -> Ran:
+    """Run what is not finished yet of an experiment and print what came of it.
+
+    ``sets``: ``key=value[,value]`` put over the file; ``fresh``: forget earlier runs; ``stepwise``: one engine step at
+    a time. Raises :class:`SimloraError` for input that does not fit, before anything is run.
+    """
+    grid = build_grid(read_study(path, [parse_setting(text) for text in sets]))
+    traffic = survey(grid)
+    engine = next(iter(grid.systems.values()))
+    stdout().print(regime_table(regimes(grid, traffic), next(iter(engine.values())).profile.engine.name))
+    jobs = jobs or default_jobs()
+    store = Store(out or default_out(path))
+    if dry_run:
+        _announce(grid, traffic, jobs)
+        return Ran(store.out)
+    store.create(fresh)
+    write_manifest(grid, store.out)
+    with Progress() as progress:
+        runner = Runner(store, jobs, stepwise, progress, {t.group: t.digest for t in traffic})
+        finished = runner.run(grid.cells, "runs")
+        finished += add_fewest(grid, finished, runner, stderr().print)
+    _conclude(grid, store, grid.in_order(finished))
+    return Ran(store.out, tuple(runner.failed))
+
+
+def _announce(grid: Grid, traffic: Sequence[Traffic], jobs: int) -> None:
+    requests = {t.group: t.requests for t in traffic}
+    total = sum(requests[cell.group] for cell in grid.cells)
+    minutes = estimate_minutes(grid, requests, jobs)
+    time = f"about {minutes:.0f} minutes" if minutes >= 1 else "under a minute"
+    stdout().print(
+        f"{len(grid.cells)} runs, {total:,} requests, {time} with {jobs} {'process' if jobs == 1 else 'processes'} "
+        "(by a pilot of each system here)"
+    )
+    if any(system.fewest for systems in grid.systems.values() for system in systems.values()):
+        stdout().print("and the runs that find how few GPUs the always-on systems need")
+
+
+def _conclude(grid: Grid, store: Store, cells: Sequence[Cell]) -> None:
+    store.keep_only(cells)
+    if not cells:
+        return
+    prices = load_prices(grid.study.experiment, grid.study.document)
+    rows, facts = write_summaries(store, cells, prices)
+    write_figures(store.out)
+    for table in tables(rows):
+        stdout().print(table)
+    stdout().print(trust_box(cells, facts))

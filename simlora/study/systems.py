@@ -1,0 +1,91 @@
+"""The systems of an experiment, each resolved to all its keys and checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from simlora.errors import ConfigError, unknown_name
+from simlora.latency import Profile, load_loader, load_profile
+from simlora.results.prices import Price, choose_price, load_price
+from simlora.study.document import Document, Key
+from simlora.study.experiment import Experiment
+from simlora.study.overrides import layered
+from simlora.systems import SystemConfig, build_policies, list_systems, load_system
+
+
+class Resolved(NamedTuple):
+    """A system with the latency profile it runs on, and whether it is also shown with the fewest GPUs that do."""
+
+    config: SystemConfig
+    profile: Profile
+    fewest: bool
+
+
+def resolve_systems(experiment: Experiment, document: Document) -> dict[str, Resolved]:
+    """All systems and ablations by name, in the order of the file.
+
+    Raises :class:`ConfigError` with file and line for a name, key or policy that does not exist or does not fit.
+    """
+    base_dir = document.path.parent
+    prices = load_prices(experiment, document)
+    systems: dict[str, Resolved] = {}
+    for name, (key, root, overrides) in _layers(experiment, document).items():
+        with document.at(*key):
+            config = load_system(root, overrides, f'system "{name}"')
+            build_policies(config, base_dir)
+            with_files = load_profile(beside(experiment.profile, base_dir), beside(config.engine, base_dir))
+            load_loader(config.loader)
+        with document.at("prices"):
+            choose_price(prices, config.billing).gpu(with_files.kernels.gpu)
+        fewest = all(entry.fewest for entry in experiment.system if entry.called == name)
+        systems[name] = Resolved(config, with_files, fewest and config.billing == "always-on")
+    return systems
+
+
+class _Layers(NamedTuple):
+    """Where a system stands in the file, the shipped one at its root, and all that differs from that."""
+
+    key: Key
+    root: str
+    differs: Mapping[str, Any]
+
+
+def _layers(experiment: Experiment, document: Document) -> dict[str, _Layers]:
+    found: dict[str, _Layers] = {}
+    shipped = list_systems()
+    for index, entry in enumerate(experiment.system):
+        if entry.use is not None:
+            key = ("system", index, "use")
+            if entry.use not in shipped:
+                raise unknown_name("system", entry.use, shipped, document.where(key))
+            found[entry.use] = _Layers(key, entry.use, {})
+    derived = [(("system", i), s.name, s.base, s.overrides) for i, s in enumerate(experiment.system) if s.use is None]
+    derived += [(("ablation", i), a.name, a.base, a.set) for i, a in enumerate(experiment.ablation)]
+    for place, name, base, differs in derived:
+        if base not in found and base not in shipped:
+            raise unknown_name("system", base, [*shipped, *found], f"{document.where((*place, 'base'))}: base")
+        below = found.get(base, _Layers((), base, {}))
+        named = layered(below.differs, differs, {"name": name, "title": name})
+        found[name] = _Layers(place, below.root, named)
+    in_file = [*(s.called for s in experiment.system), *(a.name for a in experiment.ablation)]
+    return {name: found[name] for name in in_file}
+
+
+def load_prices(experiment: Experiment, document: Document) -> list[Price]:
+    """The price lists that the experiment names."""
+    with document.at("prices"):
+        return [load_price(name, document.path.parent) for name in experiment.prices]
+
+
+def beside(name: str, base_dir: Path) -> str:
+    """A name as it is, or the path of a file relative to the experiment's folder."""
+    return str(base_dir / name) if name.endswith(".toml") else name
+
+
+def check_gpus(system: Resolved, gpus: int, where: str) -> None:
+    """Raise :class:`ConfigError` if a system is limited to more GPUs than there are."""
+    limit = system.config.limits.gpus
+    if limit is not None and limit > gpus:
+        raise ConfigError(f"{where}: limits.gpus = {limit}, but the cluster has {gpus}")

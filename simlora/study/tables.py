@@ -1,0 +1,93 @@
+"""After results: each system's figures with intervals over seeds, and how it stands to the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from simlora.results.statistics import Interval, mean_interval, paired_ratio
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Row = Mapping[str, Any]
+
+
+class Shown(NamedTuple):
+    """A column: its heading, its value in a row of ``summary.csv``, and how it is written."""
+
+    title: str
+    value: Callable[[Row], float]
+    form: str
+
+
+SHOWN = (
+    Shown("TTFT mean (s)", lambda row: row["ttft_mean_s"], ".3g"),
+    Shown("TTFT p99 (s)", lambda row: row["ttft_p99_s"], ".3g"),
+    Shown("finished", lambda row: row["finished"] / max(row["requests"], 1), ".1%"),
+    Shown("SLO attainment", lambda row: row["slo_attainment"], ".1%"),
+    Shown("cost (USD)", lambda row: row["cost_usd"], ".4g"),
+    Shown("cold starts", lambda row: row["cold_starts"] / max(row["requests"], 1), ".1%"),
+    Shown("cost-effectiveness", lambda row: row["cost_effectiveness"], ".3g"),
+)
+COMPARED = tuple(shown for shown in SHOWN if shown.title not in {"finished", "cold starts"})
+
+
+def tables(rows: Sequence[Row]) -> Iterator[Table]:
+    """For every scenario and sweep point the figures of all systems, then their ratios to the first one's."""
+    for scenario, point in dict.fromkeys((row["scenario"], row["point"]) for row in rows):
+        by_system: dict[str, dict[int, Row]] = {}
+        for row in rows:
+            if (row["scenario"], row["point"]) == (scenario, point):
+                by_system.setdefault(row["system"], {})[row["seed"]] = row
+        title = scenario if point == "base" else f"{scenario}, {point}"
+        yield _figures(title, by_system)
+        if len(by_system) > 1:
+            yield _ratios(title, by_system)
+
+
+def _figures(title: str, by_system: Mapping[str, Mapping[int, Row]]) -> Table:
+    from rich.table import Table
+
+    seeds = max(map(len, by_system.values()))
+    caption = "mean over seeds and its 95 % interval" if seeds > 1 else "one seed: no interval"
+    table = Table(title=title, caption=f"{caption}; seeds: {seeds}", padding=(0, 1))
+    table.add_column("system")
+    for shown in SHOWN:
+        table.add_column(shown.title, justify="right")
+    for name, by_seed in by_system.items():
+        cells = [interval_text(mean_interval([s.value(row) for row in by_seed.values()]), s.form) for s in SHOWN]
+        table.add_row(name, *cells)
+    return table
+
+
+def _ratios(title: str, by_system: Mapping[str, Mapping[int, Row]]) -> Table:
+    from rich.table import Table
+
+    first = next(iter(by_system))
+    caption = "paired over seeds, 95 % interval; * the interval leaves out 1, and the seeds are enough to say so"
+    table = Table(title=f"{title}: ratio to {first}", caption=caption)
+    table.add_column("system")
+    for shown in COMPARED:
+        table.add_column(shown.title.partition(" (")[0], justify="right")
+    for name, by_seed in by_system.items():
+        if name == first:
+            continue
+        both = [seed for seed in by_seed if seed in by_system[first]]
+        cells = []
+        for shown in COMPARED:
+            own, other = ([shown.value(side[seed]) for seed in both] for side in (by_seed, by_system[first]))
+            ratio = paired_ratio(own, other)
+            cells.append(interval_text(ratio, ".3g", "*" if ratio.excludes(1.0) else ""))
+        table.add_row(name, *cells)
+    return table
+
+
+def interval_text(interval: Interval, form: str, mark: str = "") -> str:
+    """An estimate with its interval below it; a dash where there is none."""
+    if interval.estimate != interval.estimate:
+        return "-"
+    text = f"{interval.estimate:{form}}{mark}"
+    if interval.low != interval.low:
+        return text
+    return f"{text}\n[dim]{interval.low:{form}} to {interval.high:{form}}[/dim]"

@@ -1,0 +1,134 @@
+"""A trace by itself, without an experiment around it."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from simlora.errors import ConfigError
+from simlora.study.console import listing
+from simlora.study.functions import read_functions
+from simlora.study.overrides import parse_setting
+from simlora.study.store import one_message
+from simlora.study.workloads import data_dir
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from simlora.workload import Workload
+
+MINUTE_S = 60.0
+UNNAMED_FUNCTIONS = 8
+SUFFIXES = (".csv", ".parquet")
+FILES = (*SUFFIXES, ".csv.gz")
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Requests, the functions they are for, and the window they arrive in."""
+
+    workload: Workload
+    functions: list[str]
+    duration_s: float
+
+
+def make_traffic(
+    trace: str,
+    functions: Path | None,
+    options: Sequence[str],
+    lengths: str,
+    duration_s: float,
+    rate_scale: float,
+    seed: int,
+) -> Traffic:
+    """The traffic of a trace; raises :class:`ConfigError` or :class:`TraceError` as an experiment file would."""
+    from simlora.workload import build_workload
+
+    names = _names(trace, functions)
+    settings = {setting.key: setting.values[0] for setting in map(parse_setting, options)}
+    workload = build_workload(
+        trace={"name": trace, **settings} if settings else trace,
+        lengths=lengths,
+        functions=names,
+        duration_s=duration_s,
+        rate_scale=rate_scale,
+        seed=seed,
+        base_dir=Path(),
+        data_dir=data_dir(),
+    )
+    return Traffic(workload, names, duration_s)
+
+
+def _names(trace: str, functions: Path | None) -> list[str]:
+    """Of the functions table; else those that a file of requests or counts names; else made up."""
+    if functions is not None:
+        return [row["function"] for row in read_functions(functions)]
+    if trace.endswith(FILES):
+        from simlora.workload.readers.table import Text, read_columns
+
+        return list(dict.fromkeys(read_columns(Path(trace), {"function": Text("function")})["function"]))
+    return [f"f{i}" for i in range(UNNAMED_FUNCTIONS)]
+
+
+def traffic_table(traffic: Traffic) -> Table:
+    """One row per function."""
+    from simlora.workload import describe
+
+    table = listing("function", "requests", "req/s", "share", "CoV", "class", "empty minutes", "longest gap", "tokens")
+    for one in describe(traffic.workload, traffic.functions, traffic.duration_s):
+        tokens = f"{one.prompt_tokens_mean:.0f} in, {one.output_tokens_mean:.0f} out" if one.requests else "-"
+        table.add_row(
+            one.function,
+            f"{one.requests:,}",
+            f"{one.rate_per_s:.4g}",
+            f"{one.share:.1%}",
+            f"{one.cov:.2f}",
+            one.pattern,
+            f"{one.empty_minutes:.0%}",
+            f"{one.longest_gap_s:,.0f} s" if one.requests > 1 else "-",
+            tokens,
+        )
+    table.caption = traffic.workload.provenance
+    return table
+
+
+def write_traffic(traffic: Traffic, path: Path) -> None:
+    """Write the requests; :class:`ConfigError` for another kind of file."""
+    from simlora.workload import write_requests
+
+    if path.suffix not in SUFFIXES:
+        raise ConfigError(f"{path}: a file of requests ends in {' or '.join(SUFFIXES)}")
+    with one_message(path):
+        write_requests(path, traffic.workload, traffic.functions)
+
+
+def write_replica(traffic: Traffic, path: Path, duration_s: float, seed: int) -> None:
+    """Fit a model to each function's requests per minute and write a replica of it as ``time, function, count``.
+
+    The model keeps how long functions stay silent, how many requests a busy minute has and the memory of both; it knows
+    no trend. A function without requests has none in the replica. Raises :class:`ConfigError` unless ``path`` ends
+    in ``.csv``.
+    """
+    from simlora.workload import fit_segment
+    from simlora.workload.workload import stream
+
+    if path.suffix != ".csv":
+        raise ConfigError(f"{path}: a file of counts ends in .csv")
+    workload, minutes = traffic.workload, math.ceil(traffic.duration_s / MINUTE_S)
+    rows: list[tuple[int, str, int]] = []
+    for index, name in enumerate(traffic.functions):
+        arrived_s = workload.arrived_s[workload.function == index]
+        if len(arrived_s):
+            model = fit_segment(np.bincount((arrived_s // MINUTE_S).astype(np.int64), minlength=minutes))
+            replica = model.sample(stream(seed, "replica", index), math.ceil(duration_s / MINUTE_S))
+            rows += [(int(minute * MINUTE_S), name, int(replica[minute])) for minute in np.flatnonzero(replica)]
+    with one_message(path), path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("time", "function", "count"))
+        writer.writerows(sorted(rows))

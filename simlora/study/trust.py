@@ -1,0 +1,77 @@
+"""The trust box: what the figures rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+from simlora.latency import Label
+from simlora.results.metrics import out_of_range_fraction
+from simlora.study.grid import Cell
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Facts = Mapping[str, Any]
+PARTS_SHOWN = 6
+
+
+def trust_box(cells: Sequence[Cell], facts: Sequence[Facts]) -> Table:
+    """Profile parts by how far they can be trusted and how far off they were; calls beyond the measured range; traffic.
+
+    ``facts``: those of the cells, in their order.
+    """
+    from rich.table import Table
+
+    table = Table(title="Trust", show_header=False, padding=(0, 1))
+    table.add_column()
+    table.add_column(overflow="fold")
+    for label, parts in _parts(facts).items():
+        names = [*parts][:PARTS_SHOWN]
+        more = f" and {len(parts) - len(names)} more" if len(parts) > len(names) else ""
+        table.add_row(f"{label} ({len(parts)})", ", ".join(names) + more)
+    table.add_section()
+    for part, error in _held_out(facts).items():
+        table.add_row(f"error of {part}", error)
+    table.add_row("beyond the measured range", _out_of_range(cells, facts))
+    table.add_section()
+    for scenario, text in _provenances(cells, facts).items():
+        table.add_row(f"traffic of {scenario}", text)
+    return table
+
+
+def _parts(facts: Sequence[Facts]) -> dict[str, dict[str, None]]:
+    """Names of the parts used by any of the runs, under their labels, best first."""
+    by_label: dict[str, dict[str, None]] = {label.value: {} for label in Label}
+    for one in facts:
+        for part in one["trust"]:
+            by_label[part["label"]][part["part"]] = None
+    return {label: parts for label, parts in by_label.items() if parts}
+
+
+def _held_out(facts: Sequence[Facts]) -> dict[str, str]:
+    """Of the parts that were tested on data they were not fitted on: how far off they were."""
+    parts = {part["part"]: str(part["error"]) for one in facts for part in one["trust"]}
+    return {name: error.partition(";")[0] for name, error in parts.items() if "held-out" in error}
+
+
+def _out_of_range(cells: Sequence[Cell], facts: Sequence[Facts]) -> str:
+    worst: dict[str, float] = {}
+    for cell, one in zip(cells, facts, strict=True):
+        worst[cell.system] = max(worst.get(cell.system, 0.0), out_of_range_fraction(one["out_of_range"]))
+    beyond = [f"{system} {share:.2%}" for system, share in worst.items() if share]
+    return ", ".join(beyond) + " of latency estimates, in the worst run" if beyond else "no latency estimate of any run"
+
+
+def _provenances(cells: Sequence[Cell], facts: Sequence[Facts]) -> dict[str, str]:
+    """Per scenario where its traffic is from: what all its seeds have in common of that."""
+    texts: dict[str, dict[str, None]] = {}
+    for cell, one in zip(cells, facts, strict=True):
+        texts.setdefault(cell.scenario, {})[str(one["workload"])] = None
+    return {scenario: next(iter(found)) if len(found) == 1 else _beginning(found) for scenario, found in texts.items()}
+
+
+def _beginning(texts: Iterable[str]) -> str:
+    alike = takewhile(lambda characters: len(dict.fromkeys(characters)) == 1, zip(*texts, strict=False))
+    return "".join(characters[0] for characters in alike) + "..."

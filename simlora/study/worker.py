@@ -1,0 +1,80 @@
+"""One cell, run in whatever process it is handed to."""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simlora.errors import SimloraError
+from simlora.study.grid import Cell
+from simlora.study.store import Store
+from simlora.study.systems import beside
+from simlora.study.workloads import workload_of
+
+if TYPE_CHECKING:
+    from simlora.engine import RunRecord
+    from simlora.workload import Workload
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a cell ended: ``error`` is empty if it is finished; ``fatal`` if no other cell could be kept either."""
+
+    cell: Cell
+    error: str = ""
+    fatal: bool = False
+
+
+def simulate_cell(
+    cell: Cell, workload: Workload, stepwise: bool = False, progress: Callable[[float], None] | None = None
+) -> RunRecord:
+    """The record of a cell's run on ``workload``."""
+    from simlora.engine import simulate
+
+    system, base_dir = cell.config, Path(cell.base_dir)
+    with warnings.catch_warnings():
+        # What lies beyond the measured range is counted in the record and shown in the trust box.
+        warnings.simplefilter("ignore")
+        record: RunRecord = simulate(
+            system.model_copy(update={"engine": beside(system.engine, base_dir)}),
+            functions=cell.functions,
+            workload=workload,
+            cluster=cell.cluster,
+            profile=beside(cell.settings["profile"], base_dir),
+            seed=cell.seed,
+            base_dir=base_dir,
+            stepwise=stepwise,
+            horizon_s=cell.settings["horizon_s"],
+            progress=progress,
+        )
+    return replace(record, facts={**record.facts, "duration_s": cell.settings["workload"]["duration_s"]})
+
+
+def run_cell(
+    cell: Cell, key: str, out: Path, stepwise: bool, progress: Callable[[float], None] | None = None
+) -> Outcome:
+    """Simulate a cell and keep its record; an error of one cell is its outcome and stops no other."""
+    try:
+        workload = workload_of(cell.settings["workload"], cell.base_dir)
+        record = simulate_cell(cell, workload, stepwise, progress)
+    except SimloraError as error:
+        return Outcome(cell, str(error))
+    except Exception as error:
+        return Outcome(cell, _place(error, Path(cell.base_dir)))
+    try:
+        Store(out).put(cell, key, record)
+    except SimloraError as error:
+        return Outcome(cell, str(error), fatal=True)
+    return Outcome(cell)
+
+
+def _place(error: Exception, base_dir: Path) -> str:
+    """The error with its innermost line in the user's own code, if it passed through there, else the innermost."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if base_dir.resolve() in Path(frame.filename).resolve().parents]
+    frame = (own or frames)[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno}: {type(error).__name__}: {error} (in {frame.line!r})"

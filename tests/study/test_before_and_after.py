@@ -1,0 +1,119 @@
+"""What is said before a run (regime) and after it (tables, trust box), against figures worked by hand."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import pytest
+from rich.console import Console
+
+from simlora.latency import load_profile
+from simlora.study.experiment import read_study
+from simlora.study.grid import build_grid
+from simlora.study.overrides import parse_setting
+from simlora.study.regime import regime_table, regimes, survey
+from simlora.study.tables import tables
+from simlora.study.trust import trust_box
+
+
+def text_of(*parts):
+    console = Console(file=io.StringIO(), width=200)
+    for part in parts:
+        console.print(part)
+    return console.file.getvalue()
+
+
+@pytest.fixture
+def traffic_file(folder):
+    lines = ["arrived_s,function,prompt_tokens,output_tokens", *(f"{i}.0,a,100,3" for i in range(3)), "9.0,b,50,1"]
+    (folder.path / "t.csv").write_text("\n".join(lines) + "\n")
+    folder.edit("experiment.toml", '{ name = "poisson", rate_per_s = 0.05 }', '"t.csv"')
+    return folder
+
+
+def test_the_regime_of_four_requests(traffic_file):
+    grid = build_grid(read_study(traffic_file.file))
+    [found] = regimes(grid, survey(grid))
+    assert (found.requests, found.offered_per_s, found.largest_share) == (4, 4 / 600, 0.75)
+    profile = load_profile("l40s")
+    a, b = grid.cells[0].functions
+    of_a, of_b = (profile.model(f.backbone, f.target_modules) for f in (a, b))
+    wanted = 3 * (of_a.prefill_s([100], [16]) + of_a.decode_step_s([100], [16]) + of_a.decode_step_s([101], [16]))
+    assert found.wanted_gpu_s == pytest.approx(wanted + of_b.prefill_s([50], [8]))
+    assert found.there_gpu_s == 4 * 600
+    assert found.unshared_bytes - found.shared_bytes == a.backbone.weights_bytes
+    assert found.there_bytes == 4 * profile.gpu.usable_bytes
+    assert "75%" in text_of(regime_table([found], "hf-eager"))
+
+
+def test_regimes_of_a_sweep(folder):
+    grid = build_grid(read_study(folder.file, [parse_setting("scenario.rate_scale=1,4")]))
+    low, high = regimes(grid, survey(grid))
+    assert high.requests > 2 * low.requests
+
+
+def row(system, seed, ttft, cost=1.0, scenario="s", point="base"):
+    return {
+        "system": system,
+        "scenario": scenario,
+        "point": point,
+        "seed": seed,
+        "requests": 10,
+        "finished": 9,
+        "cold_starts": 2,
+        "ttft_mean_s": ttft,
+        "ttft_p99_s": 2 * ttft,
+        "slo_attainment": 0.5,
+        "cost_usd": cost,
+        "cost_effectiveness": 1 / (ttft * cost),
+    }
+
+
+def test_figures_and_ratios_to_the_first():
+    seeds = range(6)
+    rows = [row("one", seed, 1.0 + seed) for seed in seeds] + [row("two", seed, 2.0 * (1.0 + seed)) for seed in seeds]
+    text = text_of(*tables(rows))
+    assert "3.5" in text
+    assert "90.0%" in text
+    assert "20.0%" in text
+    ratios = text.partition("ratio to one")[2]
+    assert "2*" in ratios
+    assert "2 to 2" in ratios
+
+
+def test_few_seeds_call_nothing_real_and_one_has_no_interval():
+    text = text_of(*tables([row("one", 0, 1.0), row("two", 0, 2.0)]))
+    assert "one seed: no interval" in text
+    assert "1 to 1" not in text
+    assert "2*" not in text
+
+
+def test_a_figure_that_does_not_exist_is_a_dash():
+    assert " - " in text_of(*tables([row("one", 0, math.nan)]))
+
+
+def test_scenarios_and_points_have_tables_of_their_own():
+    rows = [row("one", 0, 1.0), row("one", 0, 1.0, scenario="t"), row("one", 0, 1.0, point="k=1")]
+    assert [table.title for table in tables(rows)] == ["s", "t", "s, k=1"]
+
+
+def test_the_trust_box(folder):
+    cells = build_grid(read_study(folder.file)).cells[:2]
+    part = {"source": "", "error": "held-out shapes: median 6 %; more", "valid": ""}
+    facts = [
+        {
+            "trust": [{"part": "gpu", "label": "measured", **part}, {"part": "lora", "label": "assumption", **part}],
+            "out_of_range": {"calls": 200, "out": out},
+            "workload": f"real: Azure, 8 segments v{seed}",
+        }
+        for seed, out in ((10, 0), (11, 3))
+    ]
+    text = text_of(trust_box(cells, facts))
+    assert "measured (1)" in text
+    assert "assumption (1)" in text
+    assert "held-out shapes: median 6 %" in text
+    assert "more" not in text
+    assert f"{cells[1].system} 1.50%" in text
+    assert "real: Azure, 8 segments v1..." in text
+    assert text.index("measured") < text.index("assumption")

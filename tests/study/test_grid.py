@@ -1,0 +1,129 @@
+"""The grid: what is in it, what is paired, and what each key on the way sets."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from simlora.latency import fit_ttft_line, load_profile
+from simlora.study.experiment import read_study
+from simlora.study.grid import build_grid
+from simlora.study.overrides import layered, parse_setting
+from simlora.study.workloads import workload_of
+
+
+def cells(folder, *settings):
+    return build_grid(read_study(folder.file, [parse_setting(text) for text in settings])).cells
+
+
+def test_systems_by_scenarios_by_points_by_seeds(folder):
+    found = cells(folder, "cluster.nodes=1,2,4", "seeds=5,7")
+    assert len(found) == 4 * 1 * 3 * 2
+    assert len({cell.folder for cell in found}) == len(found)
+    assert {cell.seed for cell in found} == {5, 7}
+    assert {cell.point: cell.cluster.nodes for cell in found} == {
+        "cluster.nodes=1": 1,
+        "cluster.nodes=2": 2,
+        "cluster.nodes=4": 4,
+    }
+
+
+def test_cells_travel_between_processes(folder):
+    for cell in cells(folder):
+        assert pickle.loads(pickle.dumps(cell)) == cell
+
+
+def test_seeds_are_paired_across_systems_and_built_once(folder):
+    found = cells(folder)
+    for seed in (0, 1):
+        same = [workload_of(c.settings["workload"], c.base_dir) for c in found if c.seed == seed]
+        assert all(workload is same[0] for workload in same)
+    first, second = (workload_of(c.settings["workload"], c.base_dir) for c in found[:5:4])
+    assert first.arrived_s.tolist() != second.arrived_s.tolist()
+
+
+def test_keys_of_one_system_and_of_all(folder):
+    by_name = {c.system: c.config for c in cells(folder, "system.mine.preloading.depth=7", "system.keepalive=forever")}
+    assert by_name["mine"].preloading == {"policy": "study_policies:Mine", "depth": 7}
+    assert by_name["no sharing"].preloading["depth"] == 7
+    assert by_name["serverless-lora"].preloading["policy"] == "pckp"
+    assert {config.keepalive["policy"] for config in by_name.values()} == {"forever"}
+
+
+def test_an_ablation_differs_from_its_base_by_what_it_sets(folder):
+    by_name = {c.system: c.config for c in cells(folder)}
+    changed = {key for key, value in by_name["mine"] if getattr(by_name["no sharing"], key) != value}
+    assert changed == {"name", "title", "sharing"}
+
+
+def test_systems_stand_in_the_order_of_the_file(folder):
+    text = folder.file.read_text()
+    first, rest = text.split("[[system]]\n", 1)
+    used, mine = rest.rsplit("[[system]]\n", 1)
+    folder.file.write_text(f"{first}[[system]]\n{mine.partition('[[abl')[0]}[[system]]\n{used}")
+    assert list(dict.fromkeys(cell.system for cell in cells(folder))) == ["mine", "serverless-lora", "vllm"]
+
+
+def test_a_used_system_can_be_changed_from_the_command_line(folder):
+    by_name = {c.system: c.config for c in cells(folder, "system.vllm.limits.gpus=3")}
+    assert by_name["vllm"].limits.gpus == 3
+
+
+def test_a_scenario_has_its_own_cluster_and_functions(folder):
+    (folder.path / "one.csv").write_text((folder.path / "functions.csv").read_text().rpartition("b,llama")[0])
+    folder.edit(
+        "experiment.toml", "duration_s = 600", 'duration_s = 600\ncluster = { nodes = 1 }\nfunctions = "one.csv"'
+    )
+    cell = cells(folder)[0]
+    assert (cell.cluster.nodes, cell.cluster.gpus_per_node) == (1, 2)
+    assert [function.id for function in cell.functions] == ["a"]
+    assert cell.settings["workload"]["functions"] == ["a"]
+
+
+def test_keys_of_a_trace_given_by_name(folder):
+    folder.edit("experiment.toml", '{ name = "poisson", rate_per_s = 0.05 }', '"poisson"')
+    cell = cells(folder, "scenario.trace.rate_per_s=0.2")[0]
+    assert cell.settings["workload"]["trace"] == {"name": "poisson", "rate_per_s": 0.2}
+
+
+def test_warm_5x_is_five_times_the_systems_own_warm_ttft(folder):
+    folder.edit("functions.csv", ",2.5,\n", ",,\n")
+    by_name = {c.system: c.functions[0] for c in cells(folder, "slo=warm-5x")}
+    for name, engine in (("serverless-lora", "hf-eager"), ("vllm", "vllm-0.8.5")):
+        function = by_name[name]
+        model = load_profile("l40s", engine).model(function.backbone, function.target_modules)
+        assert function.slo_ttft_s == pytest.approx(5 * fit_ttft_line(model, rank=16)[0])
+    assert by_name["vllm"].slo_ttft_s != by_name["serverless-lora"].slo_ttft_s
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("k=1", (1,)),
+        ("k=1,2.5", (1, 2.5)),
+        ("k=pckp,none", ("pckp", "none")),
+        ("k=true", (True,)),
+        ('k={policy="none"}', ({"policy": "none"},)),
+        ("k=[1,2],[3]", ([1, 2], [3])),
+    ],
+)
+def test_settings_are_toml_or_words(text, values):
+    assert parse_setting(text).values == values
+
+
+def test_layers_merge_while_they_name_one_policy():
+    below = {"preloading": {"policy": "x", "depth": 1}}
+    assert layered(below, {"preloading.depth": 2}) == {"preloading": {"policy": "x", "depth": 2}}
+    assert layered(below, {"preloading": {"policy": "y"}}) == {"preloading": {"policy": "y"}}
+    assert below == {"preloading": {"policy": "x", "depth": 1}}
+
+
+def test_a_system_with_fewer_gpus_stands_behind_itself(folder):
+    grid = build_grid(read_study(folder.file))
+    vllm = [cell for cell in grid.cells if cell.system == "vllm"]
+    fewer = [cell.with_gpus(2) for cell in vllm]
+    names = [cell.system for cell in grid.in_order([*grid.cells, *fewer]) if cell.seed == 0]
+    assert names == ["serverless-lora", "vllm", "vllm (2 GPUs)", "mine", "no sharing"]
+    assert {cell.config.limits.gpus for cell in fewer} == {2}
+    assert vllm[0].config.limits.gpus is None
