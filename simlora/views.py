@@ -177,7 +177,7 @@ class ClusterView(Protocol):
     def gpus(self) -> Sequence[GpuView]: ...
     @property
     def idle_containers(self) -> Mapping[int, ContainerView]:
-        """Containers in which nothing runs or starts."""
+        """Containers in which nothing runs or starts for work; pre-loads may be under way in them."""
         ...
 
     def instances_of(self, function: Function) -> Mapping[int, InstanceView]:

@@ -65,8 +65,8 @@ class Container:
 
     @property
     def idle(self) -> bool:
-        """Nothing in it runs, starts or has work bound."""
-        return all(i.state is InstanceState.IDLE and not i.bound for i in self.instances.values())
+        """It is up, and nothing in it runs, starts for work or has work bound; pre-loads may be under way."""
+        return all(i.is_spare for i in self.instances.values())
 
     def __repr__(self) -> str:
         return f"<container {self.id}>"
@@ -105,7 +105,8 @@ class Instance:
 
     ``held`` maps a request that is bound or running to the bytes of KV it holds; ``reserved`` the stages under way to
     the device bytes set aside for them; ``upto`` names the stage it is to reach, ``None`` for ready. ``prefilling`` are
-    the running requests with prompt left to compute; ``task`` is a stage or load
+    the running requests with prompt left to compute; ``own_container`` holds until it is first idle, if the container
+    was created for it; ``task`` is a stage or load
     under way, ``run`` the segment that runs.
     """
 
@@ -196,6 +197,13 @@ class Instance:
         """Bytes of its GPU that it holds: stages done and reserved, and KV or the pool for it."""
         kv_bytes = sum(self.held.values()) if self.kv is self.gpu.memory else self.kv.capacity_bytes
         return self.stage_bytes + kv_bytes
+
+    @property
+    def is_spare(self) -> bool:
+        """It may be ended for another's sake: no work needs it, and its container is up."""
+        if self.bound or self.state is InstanceState.BUSY:
+            return False
+        return self.state is InstanceState.IDLE or not (self.on_demand or self.own_container)
 
     def serves(self, function: Function) -> bool:
         """Whether requests of ``function`` can run here."""

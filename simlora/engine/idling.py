@@ -51,8 +51,7 @@ class Idler:
         if ran or instance.own_container or instance.on_demand:
             for stage, until_s in self._keepalive.keep(instance, self._cluster):
                 self._keep(instance, stage, until_s)
-        elif container.keep_until_s <= now_s:
-            self._watch(now_s, container, self._container_stage)
+        instance.own_container = False
         engine.planner.notice(CauseKind.BECAME_IDLE, instance.function, instance.id)
         engine.front.instance_changed(instance)
         engine.front.memory_freed()

@@ -27,7 +27,7 @@ class Starter:
         self._reservations = engine.reservations
         self._first_stage = engine.estimates.stages[0]
         self._placement = engine.policies["placement"]
-        self._shares_containers = engine.system.containers == "shared"
+        self._taken_whole = engine.system.containers == "shared"
 
     # ------------------------------------------------------------------ on demand
 
@@ -44,8 +44,8 @@ class Starter:
             cluster.count_bound(request.function, 1)
         instance.bound += len(work)
         cluster.idle_containers.pop(instance.container.id, None)
-        if self._shares_containers and len(instance.container.instances) > 1:
-            self.end_others(instance.container, instance)
+        if self._taken_whole and len(instance.container.instances) > 1:
+            self._end_others(instance.container, instance)
         if not instance.ready and (idle or not instance.on_demand):
             self._now_starting(instance, on_demand=True)
         self._engine.server.rouse(instance)
@@ -71,7 +71,8 @@ class Starter:
         container = None
         if placement.container is not None:
             container = self._cluster.containers[placement.container.id]
-            self.end_others(container, None)
+            if self._taken_whole:
+                self._end_others(container, None)
         stages = list(self._reservations.missing(() if container is None else (self._first_stage,)))
         if not self._reservations.make_room(function, function.backbone, container, gpu, stages, work, None):
             return False
@@ -112,7 +113,6 @@ class Starter:
     def advance(self, instance: Instance, upto: str, policy: Any) -> None:
         """Take an idle instance further, as far as ``upto``."""
         self._advance(instance, upto, policy)
-        self._cluster.idle_containers.pop(instance.container.id, None)
         self._now_starting(instance, on_demand=False)
         self._engine.server.rouse(instance)
 
@@ -148,7 +148,8 @@ class Starter:
         cluster, now_s = self._cluster, self._cluster.now_s
         home = container if container is not None else cluster.add_container(gpu, self._system.limits.container_bytes)
         instance = cluster.add_instance(function, backbone, home)
-        cluster.idle_containers.pop(home.id, None)
+        if on_demand:
+            cluster.idle_containers.pop(home.id, None)
         instance.since_s = instance.last_used_s = instance.began_s = now_s
         instance.on_demand, instance.own_container = on_demand, container is None
         if container is not None:
@@ -162,7 +163,7 @@ class Starter:
         instance.on_demand = on_demand
         instance.began_s = self._cluster.now_s
 
-    def end_others(self, container: Container, keep: Instance | None) -> None:
+    def _end_others(self, container: Container, keep: Instance | None) -> None:
         """The other processes of a container end when it is taken."""
         for other in [i for i in container.instances.values() if i is not keep]:
             self.end(other, "its container was taken")

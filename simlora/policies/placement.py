@@ -145,14 +145,15 @@ class StorageAware(_Placement):
     """A whole GPU on the node with the least estimated start time: its queue of reads, then the load.
 
     A node that caches the checkpoint in host memory does not wait for its storage. GPUs without an instance come first;
-    one on which all instances are idle is the second choice, for the offloading policy to clear.
+    one on which all instances are idle is the second choice, for the offloading policy to clear, of several equal ones
+    the one not used for longest (assumption).
     Source: ServerlessLLM's storage-aware scheduler (a sequential queue of loads per node, time = queue + size /
     bandwidth of the tier). Live migration of running instances is left out.
     """
 
     def place(self, function: Function, view: ClusterView) -> Placement | None:
         best: GpuView | None = None
-        best_key = (False, 0.0, 0)
+        best_key = (False, 0.0, 0.0, 0)
         for node in view.nodes:
             wait_s = 0.0 if node.caches(function.backbone.name) else node.storage_wait_s
             for gpu in node.gpus:
@@ -160,7 +161,9 @@ class StorageAware(_Placement):
                     continue
                 if self._need_bytes(function, gpu) > reclaimable_bytes(gpu, function.backbone):
                     continue
-                key = (bool(gpu.instances), wait_s + self._estimates.start_s(function, NOTHING, gpu), gpu.index)
+                last_used_s = max((i.last_used_s for i in gpu.instances.values()), default=0.0)
+                start_s = wait_s + self._estimates.start_s(function, NOTHING, gpu)
+                key = (bool(gpu.instances), start_s, last_used_s, gpu.index)
                 if best is None or key < best_key:
                     best, best_key = gpu, key
         return Placement(best) if best is not None else None

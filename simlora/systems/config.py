@@ -39,8 +39,9 @@ class SystemConfig(BaseModel):
     engine: str = Field(description="engine profile: host time, start-up stages")
     loader: str = Field(description="checkpoint loader, one of the engine profile's")
     sharing: Literal["none", "ipc", "in-process"]
-    containers: Literal["dedicated", "shared"] = Field(
-        description="shared: an idle container may be taken over by another function, which ends the processes in it"
+    containers: Literal["dedicated", "shared", "packed"] = Field(
+        description="dedicated: one process each; shared: an idle container may hold pre-loaded processes of several "
+        "functions, and when one of them runs the others end; packed: they stay"
     )
     billing: Literal["serverless", "always-on"]
     reserve: Literal["max_new_tokens", "prompt"] = Field(description="KV bytes reserved when a request is admitted")
