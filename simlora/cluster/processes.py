@@ -116,6 +116,7 @@ class Instance:
         "backbone",
         "began_s",
         "bound",
+        "changed",
         "chunk_tokens",
         "container",
         "decode_steps",
@@ -128,6 +129,7 @@ class Instance:
         "host_bytes",
         "host_copies",
         "id",
+        "keep_until_s",
         "kv",
         "last_used_s",
         "on_demand",
@@ -182,6 +184,8 @@ class Instance:
         self.last_used_s = 0.0
         self.has_run = False
         self.since_s = 0.0
+        self.keep_until_s: dict[str, float] = {}
+        self.changed = False
         self.wake: simpy.Event | None = None
         self.task: Task | None = None
         self.run: Task | None = None

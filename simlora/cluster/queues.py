@@ -47,13 +47,18 @@ class Queues:
         if not queue:
             del self.by_function[request.function]
 
-    def take_all(self, function: Function) -> list[QueuedRequest]:
-        """All requests of one function, which leave."""
-        taken = self.by_function.pop(function, None)
-        if taken is None:
-            return []
-        self._count -= len(taken)
-        return list(taken)
+    def move_to(self, other: Queues, function: Function) -> None:
+        """All requests of one function go to ``other``."""
+        moved = self.by_function.pop(function, None)
+        if moved is None:
+            return
+        self._count -= len(moved)
+        waiting = other.by_function.get(function)
+        if waiting is None:
+            other.by_function[function] = moved
+        else:
+            other.by_function[function] = deque(merge(waiting, moved, key=_index))
+        other._count += len(moved)
 
     def in_order(self) -> Iterator[QueuedRequest]:
         queues = self.by_function.values()

@@ -83,6 +83,8 @@ class Batches:
 
     def release(self, instance: Instance, request: QueuedRequest) -> None:
         """It has left the batch: its KV is free, its adapter has one user less."""
+        if instance.kv is instance.gpu.memory:
+            self._engine.usage.account(instance)
         del instance.running[request.index]
         instance.kv.give(instance.held.pop(request.index))
         self._cluster.count_bound(request.function, -1)

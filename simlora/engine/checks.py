@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from simlora.actions import Dispatch, Evict, EvictBackbone, Eviction, Placement, Start
+from simlora.actions import Dispatch, Evict, EvictBackbone, Eviction, Placement, Start, Stop
 from simlora.cluster.cluster import Cluster
 from simlora.cluster.processes import Instance
 from simlora.cluster.queues import Queues
@@ -38,9 +38,8 @@ def check_formed(policy: Any, batch: Dispatch, front: Queues, now_s: float) -> F
 
 
 def _check_waiting(policy: Any, admit: Sequence[QueuedRequest], queues: Queues, now_s: float) -> None:
-    if len(admit) == 1:
-        if admit[0] not in queues.by_function.get(admit[0].function, ()):
-            refuse(policy, now_s, f"admits {admit[0]}, which does not wait here")
+    first = queues.by_function.get(admit[0].function, ()) if admit else ()
+    if all(a is b for a, b in zip(admit, first, strict=False)) and len(admit) <= len(first):
         return
     waiting = {request.index for queue in queues.by_function.values() for request in queue}
     for request in admit:
@@ -55,6 +54,10 @@ def check_admission(policy: Any, at: Instance, decision: Dispatch, batch_ends_as
     for request in decision.preempt:
         if request.index not in at.running:
             refuse(policy, now_s, f"preempts {request}, which does not run on {at}")
+    if not decision.admit and not at.running:
+        refuse(
+            policy, now_s, f"dispatches nothing to {at}, which runs nothing; Wait() says that there is nothing to do"
+        )
     if decision.admit and at.running and batch_ends_as_one:
         refuse(policy, now_s, f"admits to the running batch of {at}, which ends as one")
     for name in ("chunk_tokens", "ask_again_after_steps"):
@@ -73,16 +76,21 @@ def check_route_to(policy: Any, instance: Any, function: Function, cluster: Clus
 
 def check_placement(policy: Any, placement: Placement, cluster: Cluster) -> None:
     """The container is idle and on the GPU named."""
+    if not isinstance(placement, Placement):
+        refuse(policy, cluster.now_s, f"a place is a Placement or None (found {placement!r})")
     gpu, container = placement
-    if cluster.gpus[gpu.index] is not gpu:
+    if not any(found is gpu for found in cluster.gpus):
         refuse(policy, cluster.now_s, f"places on {gpu}, which is not a GPU of this cluster")
     if container is not None and (container.id not in cluster.idle_containers or container.gpu is not gpu):
         refuse(policy, cluster.now_s, f"places in {container}, which is not an idle container of {gpu}")
 
 
-def check_start(policy: Any, start: Start, stages: Sequence[str], cluster: Cluster) -> None:
-    """A planned start: its stage exists, its instance is free and elsewhere than there already."""
+def check_start(policy: Any, start: Start, stages: Sequence[str], in_process: bool, cluster: Cluster) -> None:
+    """A planned start: of what the system runs, with a stage that exists and lies ahead of a free instance."""
     now_s, instance = cluster.now_s, start.instance
+    if in_process is not (start.function is None):
+        wants = "engines that serve all functions of a backbone" if in_process else "one function each"
+        refuse(policy, now_s, f"starts a process for {start.function}; processes of this system serve {wants}")
     check_placement(policy, start.placement, cluster)
     if start.upto not in stages:
         refuse(policy, now_s, f'no stage is named "{start.upto}"; there are {", ".join(stages)}')
@@ -96,13 +104,15 @@ def check_start(policy: Any, start: Start, stages: Sequence[str], cluster: Clust
 
 def check_free(policy: Any, instance: Any, cluster: Cluster) -> None:
     """The instance exists, is idle and has no work bound."""
-    found = cluster.gpus[instance.gpu.index].instances.get(instance.id)
+    found = instance.gpu.instances.get(instance.id)
     if found is not instance or instance.state is not InstanceState.IDLE or instance.bound:
         refuse(policy, cluster.now_s, f"touches {instance}, which is {instance.state} with {instance.bound} bound")
 
 
 def check_eviction(policy: Any, eviction: Eviction, stages: Sequence[str], cluster: Cluster) -> None:
     """What leaves is idle; a backbone is mapped by nobody."""
+    if not isinstance(eviction, Stop | Evict | EvictBackbone):
+        refuse(policy, cluster.now_s, f"evicts {eviction!r}; allowed: Stop, Evict, EvictBackbone")
     if isinstance(eviction, EvictBackbone):
         process = eviction.gpu.backbones.get(eviction.backbone)
         if process is None or process.mapped_by or not process.loaded:
@@ -113,3 +123,11 @@ def check_eviction(policy: Any, eviction: Eviction, stages: Sequence[str], clust
     check_free(policy, eviction.instance, cluster)
     if isinstance(eviction, Evict) and eviction.stage not in eviction.instance.done:
         refuse(policy, cluster.now_s, f'takes {eviction.instance} back to before "{eviction.stage}", which is not done')
+
+
+def check_keep(policy: Any, kept: Any, stages: Sequence[str], now_s: float) -> None:
+    """A stage that exists, and a time that has not passed."""
+    if not isinstance(kept, tuple) or len(kept) != 2 or kept[0] not in stages:
+        refuse(policy, now_s, f"keeps {kept!r}; allowed is (stage, time), the stages are {', '.join(stages)}")
+    if not isinstance(kept[1], int | float) or not kept[1] >= now_s:
+        refuse(policy, now_s, f'keeps "{kept[0]}" until {kept[1]!r} s, which has passed')

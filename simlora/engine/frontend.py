@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
 import simpy
 
-from simlora.actions import Binding, ColdStart, Hold, Reject, ToInstance, Wait
+from simlora.actions import Binding, ColdStart, Dispatch, Hold, Reject, ToInstance, Wait
 from simlora.cluster.processes import Instance
-from simlora.engine.checks import check_formed, check_route_to, check_until
+from simlora.cluster.queues import Queues
+from simlora.engine.checks import check_formed, check_route_to, check_until, refuse
 from simlora.entities import Function, QueuedRequest
 from simlora.events import CauseKind, RequestRejected
 from simlora.results.recorder import REJECTED, TIMED_OUT
@@ -35,6 +36,7 @@ class FrontEnd:
         self._look_again_at: dict[Function, None] = {}
         self._retry: simpy.Event | None = None
         self._timeout_s = engine.system.limits.queue_timeout_s
+        self._deadlines: deque[tuple[float, QueuedRequest]] = deque()
 
     # ------------------------------------------------------------------ arrive
 
@@ -48,7 +50,9 @@ class FrontEnd:
             return
         engine.scaler.has_work(function)
         if self._timeout_s is not None:
-            engine.env.timeout(self._timeout_s).callbacks.append(partial(self._time_out, request))
+            self._deadlines.append((request.arrived_s + self._timeout_s, request))
+            if len(self._deadlines) == 1:
+                self._watch_deadline()
         if function in self._cluster.held_back.by_function:
             self._cluster.held_back.push(request)
         else:
@@ -61,11 +65,26 @@ class FrontEnd:
         else:
             self._route((request,), request.function)
 
-    def _time_out(self, request: QueuedRequest, timer: simpy.Event) -> None:
+    def _watch_deadline(self) -> None:
+        """One timer, for the oldest request that still waits."""
+        while self._deadlines and not self._queue_of(self._deadlines[0][1]):
+            self._deadlines.popleft()
+        if self._deadlines:
+            wait_s = max(0.0, self._deadlines[0][0] - self._cluster.now_s)
+            self._engine.env.timeout(wait_s).callbacks.append(self._time_out)
+
+    def _queue_of(self, request: QueuedRequest) -> Queues | None:
         for queues in (self._cluster.front, self._cluster.held_back):
             if request in queues.by_function.get(request.function, ()):
-                queues.remove(request)
-                self._engine.resolve(request.index, TIMED_OUT)
+                return queues
+        return None
+
+    def _time_out(self, timer: simpy.Event) -> None:
+        request = self._deadlines.popleft()[1]
+        if queues := self._queue_of(request):
+            queues.remove(request)
+            self._engine.resolve(request.index, TIMED_OUT)
+        self._watch_deadline()
 
     def _reject(self, request: QueuedRequest, why: str) -> None:
         self._engine.happened(RequestRejected(self._cluster.now_s, request.function, request.index, why))
@@ -81,6 +100,8 @@ class FrontEnd:
             if isinstance(decision, Wait):
                 self._wait(decision.until_s)
                 return
+            if not isinstance(decision, Dispatch):
+                refuse(self._batching, cluster.now_s, f"next_batch must answer Dispatch or Wait (found {decision!r})")
             function = check_formed(self._batching, decision, front, cluster.now_s)
             self._route(decision.admit, function)
 
@@ -116,13 +137,15 @@ class FrontEnd:
             for request in work:
                 cluster.front.remove(request)
                 self._reject(request, answer.why)
+        else:
+            allowed = "ToInstance, ColdStart, Hold or Reject"
+            refuse(self._routing, cluster.now_s, f"route must answer {allowed} (found {answer!r})")
 
     def _hold_back(self, function: Function, short: bool) -> None:
         """Until an instance of the function changes; if it is short of memory, also until some is free."""
         if short:
             self._short[function] = None
-        for request in self._cluster.front.take_all(function):
-            self._cluster.held_back.push(request)
+        self._cluster.front.move_to(self._cluster.held_back, function)
 
     # ------------------------------------------------------------------ changes that concern held work
 
@@ -156,16 +179,12 @@ class FrontEnd:
     def _look_again(self, retry: simpy.Event) -> None:
         cluster = self._cluster
         functions, self._look_again_at, self._retry = self._look_again_at, {}, None
-        released: list[QueuedRequest] = []
         for function in functions:
             self._short.pop(function, None)
-            released += cluster.held_back.take_all(function)
-        released.sort(key=lambda request: request.index)
-        for request in released:
-            cluster.front.push(request)
+            cluster.held_back.move_to(cluster.front, function)
         if self._forms_batches:
             self.dispatch()
             return
-        for request in released:
-            if request in cluster.front.by_function.get(request.function, ()):
-                self._route((request,), request.function)
+        for function in functions:
+            while queue := cluster.front.by_function.get(function):
+                self._route((queue[0],), function)

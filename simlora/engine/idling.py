@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import simpy
 
 from simlora.cluster.processes import BackboneProcess, Container, Instance
+from simlora.engine.checks import check_keep
 from simlora.events import BackboneEvicted, CauseKind
 from simlora.views import InstanceState
 
@@ -48,13 +49,14 @@ class Idler:
         container = instance.container
         if container.idle:
             self._cluster.idle_containers[container.id] = container
-        if ran or instance.own_container or instance.on_demand:
-            for stage, until_s in self._keepalive.keep(instance, self._cluster):
-                self._keep(instance, stage, until_s)
-        instance.own_container = False
-        engine.planner.notice(CauseKind.BECAME_IDLE, instance.function, instance.id)
         engine.front.instance_changed(instance)
         engine.front.memory_freed()
+        if ran or instance.own_container or instance.on_demand:
+            for kept in self._keepalive.keep(instance, self._cluster):
+                check_keep(self._keepalive, kept, engine.estimates.stages, now_s)
+                self._keep(instance, *kept)
+        instance.own_container = False
+        engine.planner.notice(CauseKind.BECAME_IDLE, instance.function, instance.id)
 
     def _keep(self, instance: Instance, stage: str, until_s: float) -> None:
         if stage == self._container_stage:
@@ -62,7 +64,8 @@ class Idler:
             container.keep_until_s = until_s
             if until_s < container.watched_s:
                 self._watch(until_s, container, stage)
-        elif until_s < inf:
+        else:
+            instance.keep_until_s[stage] = until_s
             self._watch(until_s, instance, stage)
 
     def _watch(self, until_s: float, holder: Holder, stage: str) -> None:
@@ -110,7 +113,7 @@ class Idler:
     def _stage_due(self, instance: Instance, stage: str, until_s: float) -> None:
         """Unless it was used since: then a later deadline stands for it."""
         free = instance.state is InstanceState.IDLE and not instance.bound
-        if free and stage in instance.done and instance.last_used_s <= until_s:
+        if free and stage in instance.done and instance.keep_until_s[stage] == until_s:
             self._engine.room.take_back(instance, stage, None, "keep-alive is over")
 
     def end(self, instance: Instance, why: str) -> None:

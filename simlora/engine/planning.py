@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import simpy
 
 from simlora.actions import Evict, EvictBackbone, Plan, Start, Stop
-from simlora.engine.checks import check_start, check_until
+from simlora.engine.checks import check_start, check_until, refuse
 from simlora.entities import Function
 from simlora.events import Cause, CauseKind
 
@@ -66,24 +66,30 @@ class _Asked:
             self.ask(pending or [Cause(CauseKind.WOKEN)])
 
     def ask(self, causes: list[Cause]) -> None:
-        """Get a plan and carry it out, all of it checked before any of it acts."""
+        """Get a plan and carry it out, each action checked when its turn comes; no plans once all requests ended."""
         engine, policy = self._engine, self._policy
+        if not engine.unresolved:
+            return
         self._next_s = engine.cluster.now_s + engine.system.plan_interval_s
         plan: Plan = policy.plan(causes, engine.cluster)
+        if not isinstance(plan, Plan):
+            refuse(policy, engine.cluster.now_s, f"plan must answer a Plan (found {plan!r})")
         check_until(policy, plan.wake_at_s, engine.cluster.now_s)
-        for action in plan.actions:
-            if isinstance(action, Start):
-                check_start(policy, action, engine.estimates.stages, engine.cluster)
         for action in plan.actions:
             if isinstance(action, Stop | Evict | EvictBackbone):
                 engine.room.evict(policy, [action])
-            else:
+            elif isinstance(action, Start):
                 self._start(action, standing=causes[0].kind is CauseKind.STARTED)
+            else:
+                refuse(policy, engine.cluster.now_s, f"plans {action!r}; allowed: Start, Stop, Evict, EvictBackbone")
         if plan.wake_at_s is not None:
             self._ask_at(max(plan.wake_at_s, self._next_s))
 
     def _start(self, start: Start, standing: bool) -> None:
-        starter = self._engine.starter
+        engine = self._engine
+        starter = engine.starter
+        in_process = engine.system.sharing == "in-process"
+        check_start(self._policy, start, engine.estimates.stages, in_process, engine.cluster)
         if start.instance is not None:
             starter.advance(self._engine.cluster.find(start.instance), start.upto, self._policy)
             return

@@ -74,12 +74,12 @@ class Reservations:
         """Whether the stages and the KV of the work, or at least of its first request, fit, evicting if need be."""
         own_pool = keep is not None and keep.kv is not gpu.memory
         kv_bytes = [] if own_pool else [self._estimates.request_bytes(request) for request in work]
-        own_bytes = 0
+        own_bytes = self._estimates.pool_bytes(backbone, gpu.capacity_bytes) if function is None and stages else 0
         if stages:
             host_bytes = sum(stage.host_bytes for stage in stages)
             if host_bytes > gpu.node.memory.free_bytes or (container is not None and host_bytes > container.free_bytes):
                 return False
-            own_bytes = sum(self.own_bytes(function, backbone, stage) for stage in stages)
+            own_bytes += sum(self.own_bytes(function, backbone, stage) for stage in stages)
         if own_bytes + sum(kv_bytes) + self.backbone_bytes(backbone, gpu, stages) <= gpu.memory.free_bytes:
             return True
         for kv in dict.fromkeys((sum(kv_bytes), sum(kv_bytes[:1]))):
@@ -92,6 +92,7 @@ class Reservations:
 
     def take(self, instance: Instance, stages: Sequence[Stage], work: Sequence[QueuedRequest]) -> None:
         """Take what :meth:`make_room` found to fit."""
+        self._engine.usage.account(instance)
         if stages:
             self._take_stages(instance, stages)
         if self._in_process and instance.kv is instance.gpu.memory:
@@ -125,6 +126,7 @@ class Reservations:
 
     def hold(self, instance: Instance, request: QueuedRequest) -> bool:
         """Set KV aside for a request that is bound; False if it does not fit."""
+        self._engine.usage.account(instance)
         size_bytes = self._estimates.request_bytes(request)
         if size_bytes > instance.kv.free_bytes:
             return False
@@ -135,6 +137,7 @@ class Reservations:
 
     def release_bound(self, instance: Instance, request: QueuedRequest) -> None:
         """Give back the KV of a request that leaves before it ran."""
+        self._engine.usage.account(instance)
         size_bytes = instance.held.pop(request.index, 0)
         instance.held_bound_bytes -= size_bytes
         instance.kv.give(size_bytes)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from math import floor, isfinite
+from math import floor, inf, isfinite
 from typing import TYPE_CHECKING
 
 import simpy
 
+from simlora.engine.checks import refuse
 from simlora.entities import Function
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Scaler:
         self._tick_s: float = self._scaling.tick_s
         self._active: dict[Function, None] = {}
         self._ticking = False
+        self._ticks = 0
 
     def has_work(self, function: Function) -> None:
         """A request of the function has arrived."""
@@ -33,17 +35,21 @@ class Scaler:
 
     def _next(self) -> None:
         now_s = self._cluster.now_s
-        at_s = (floor(now_s / self._tick_s) + 1) * self._tick_s
+        self._ticks = max(self._ticks + 1, floor(now_s / self._tick_s) + 1)
         self._ticking = True
-        self._engine.env.timeout(at_s - now_s).callbacks.append(self._tick)
+        self._engine.env.timeout(max(0.0, self._ticks * self._tick_s - now_s)).callbacks.append(self._tick)
 
     def _tick(self, timer: simpy.Event) -> None:
         self._ticking = False
         for function in list(self._active):
-            for _ in range(self._scaling.desired(function, self._cluster) - len(self._cluster.instances_of(function))):
+            desired = self._scaling.desired(function, self._cluster)
+            if not isinstance(desired, int) or desired < 0:
+                refuse(self._scaling, self._cluster.now_s, f"desires {desired!r} instances of {function.id}")
+            for _ in range(desired - len(self._cluster.instances_of(function))):
                 if not self._engine.starter.cold_start((), function, "scaling"):
                     break
             if not self._cluster.waiting(function) and not self._cluster.running(function):
                 del self._active[function]
-        if self._active:
+        # With nothing else to come no later tick would find anything changed: let the run notice that it has stalled.
+        if self._active and self._engine.env.peek() < inf:
             self._next()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ class Server:
 
     def rouse(self, instance: Instance) -> None:
         """Something is new for this instance: wake it, or have it look at its next step boundary."""
+        instance.changed = True
         if instance.wake is not None:
             wake, instance.wake = instance.wake, None
             wake.succeed()
@@ -66,25 +68,44 @@ class Server:
 
     def _serve(self, instance: Instance) -> Life:
         self._begin(instance)
-        look, ask_again = True, UNBOUNDED
-        while True:
-            if look:
-                decision = self._batching.next_batch(instance, instance.queue, self._cluster)
-                ask_again = UNBOUNDED
-                if isinstance(decision, Dispatch):
-                    ask_again = decision.ask_again_after_steps or UNBOUNDED
-                    yield from self._follow(instance, decision)
-                elif not instance.running:
-                    self._hand_back(instance, decision)
-            if not instance.running:
-                break
-            waiting = instance.bound
+        instance.changed = True
+        ask_again = UNBOUNDED
+        while instance.bound or instance.running:
+            if instance.changed or not ask_again:
+                instance.changed = False
+                ask_again = yield from self._look(instance)
+                if not instance.running:
+                    break
             progress = yield from self._segment(instance, ask_again)
             ask_again -= progress.steps
-            look = bool(progress.finished) or instance.bound != waiting or not ask_again
-            if not instance.running and not instance.bound:
-                break
+            instance.changed = instance.changed or bool(progress.finished)
         self._end(instance)
+
+    def _look(self, instance: Instance) -> Generator[simpy.Event, Any, int]:
+        """Ask who joins and leaves, and carry it out; after how many steps the policy wants to be asked again."""
+        while True:
+            decision = self._batching.next_batch(instance, instance.queue, self._cluster)
+            if isinstance(decision, Dispatch):
+                yield from self._follow(instance, decision)
+                return decision.ask_again_after_steps or UNBOUNDED
+            now_s = self._cluster.now_s
+            if not isinstance(decision, Wait):
+                refuse(self._batching, now_s, f"next_batch must answer Dispatch or Wait (found {decision!r})")
+            check_until(self._batching, decision.until_s, now_s)
+            if decision.until_s is not None:
+                self._engine.env.timeout(decision.until_s - now_s).callbacks.append(partial(self._ring, instance))
+            if instance.running:
+                return UNBOUNDED
+            if decision.until_s is None:
+                self._hand_back(instance)
+                return UNBOUNDED
+            instance.wake = self._engine.env.event()
+            yield instance.wake
+
+    def _ring(self, instance: Instance, alarm: simpy.Event) -> None:
+        """The time a policy wanted to wait is over; of no concern to an instance without work."""
+        if instance.bound or instance.running:
+            self.rouse(instance)
 
     def _begin(self, instance: Instance) -> None:
         self._engine.usage.account(instance)
@@ -106,13 +127,13 @@ class Server:
                 self._engine.usage.account_backbone(process)
             process.active += change
 
-    def _hand_back(self, instance: Instance, decision: Wait) -> None:
+    def _hand_back(self, instance: Instance) -> None:
         """Nothing runs and nothing could be admitted: the work returns to the front end until memory is free."""
-        now_s = self._cluster.now_s
-        check_until(self._batching, decision.until_s, now_s)
+        own_pool = instance.kv is not instance.gpu.memory
         for request in list(instance.queue.in_order()):
-            if request.index in instance.held:
-                refuse(self._batching, now_s, f"admits nothing to {instance}, though {request} has its KV set aside")
+            if own_pool or request.index in instance.held:
+                what = f"admits nothing to {instance}, which runs nothing and has memory for {request}"
+                refuse(self._batching, self._cluster.now_s, what)
             self._batch.unbind(instance, request)
             self._engine.front.give_back(request)
 

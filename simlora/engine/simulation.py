@@ -98,7 +98,7 @@ class Simulation:
         forecast = self.policies["forecast"]
         for role, policy in self.policies.items():
             if isinstance(policy, Binds):
-                rng = stream(self.seed, f"policy/{self.system.name}/{role}")
+                rng = stream(self.seed, f"policy/{role}")
                 policy.bind(PolicyContext(self.functions, self.estimates, forecast, rng))
 
     def _arrivals(self, engine: Engine, progress: Callable[[float], None] | None) -> Generator[simpy.Event, Any, None]:

@@ -70,13 +70,14 @@ class Starter:
         gpu = self._cluster.gpus[placement.gpu.index]
         container = None
         if placement.container is not None:
-            container = self._cluster.containers[placement.container.id]
-            if self._taken_whole:
-                self._end_others(container, None)
+            container = self._cluster.containers.get(placement.container.id)
+        if container is not None and self._taken_whole:
+            self._end_others(container, None)
         stages = list(self._reservations.missing(() if container is None else (self._first_stage,)))
-        if not self._reservations.make_room(function, function.backbone, container, gpu, stages, work, None):
+        owner = None if self._system.sharing == "in-process" else function
+        if not self._reservations.make_room(owner, function.backbone, container, gpu, stages, work, None):
             return False
-        instance = self._create(function, function.backbone, gpu, container, on_demand=True, why=why)
+        instance = self._create(owner, function.backbone, gpu, container, on_demand=True, why=why)
         self._reservations.take(instance, stages, work)
         self._engine.server.bring_to_life(instance)
         return not work or self.bind(work, instance)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from simlora.cluster.config import ClusterConfig
 from simlora.errors import ConfigError, did_you_mean
 from simlora.study.document import Document
-from simlora.systems.config import SystemConfig, _override
+from simlora.systems.config import SystemConfig, override
 
 PLAIN_KEYS = ("functions", "horizon_s", "prices", "profile", "seeds", "slo")
 SCENARIO_KEYS = ("cluster", "duration_s", "functions", "lengths", "rate_scale", "trace")
@@ -140,16 +140,16 @@ def _put_in_scenario(entry: dict[str, Any], key: str, value: Any) -> None:
     head, _, rest = key.partition(".")
     if rest and isinstance(entry.get(head), str):
         entry[head] = {"name": entry[head]}
-    _override(entry, key, value)
+    override(entry, key, value)
 
 
 def _put_in_system(entry: dict[str, Any], key: str, value: Any) -> None:
     if "set" in entry:
-        _override(entry["set"], key, value)
+        override(entry["set"], key, value)
         return
     if "use" in entry:
         entry["name"] = entry["base"] = entry.pop("use")
-    _override(entry, key, value)
+    override(entry, key, value)
 
 
 def layered(*layers: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,5 +157,5 @@ def layered(*layers: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
-            _override(values, key, value)
+            override(values, key, value)
     return values

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from simlora.errors import ConfigError, did_you_mean, unknown_name
 from simlora.policies.base import ROLES
@@ -67,6 +67,12 @@ class SystemConfig(BaseModel):
     scaling: PolicyTable = {"policy": "on-demand"}
     forecast: PolicyTable = {"policy": "sliding-window"}
 
+    @model_validator(mode="after")
+    def _growth_has_its_own_pool(self) -> SystemConfig:
+        if self.reserve == "prompt" and self.sharing != "in-process":
+            raise ValueError('reserve = "prompt" lets KV grow, which needs a pool of its own: sharing = "in-process"')
+        return self
+
     @field_validator(*ROLES, mode="before")
     @classmethod
     def _short_form(cls, value: object) -> object:
@@ -88,16 +94,16 @@ def load_system(name: str, overrides: Mapping[str, Any] | None = None, where: st
         raise unknown_name("system", name, shipped, where)
     values: dict[str, Any] = {"name": name, **tomllib.loads(shipped[name].read_text())}
     for key, value in (overrides or {}).items():
-        _override(values, key, value)
+        override(values, key, value)
     return parse_system(values, where or f"system {name}")
 
 
-def _override(values: dict[str, Any], key: str, value: Any) -> None:
+def override(values: dict[str, Any], key: str, value: Any) -> None:
     head, _, rest = key.partition(".")
     if rest:
         inner = values.setdefault(head, {})
         values[head] = inner = {"policy": inner} if isinstance(inner, str) else dict(inner)
-        _override(inner, rest, value)
+        override(inner, rest, value)
     elif isinstance(value, Mapping) and isinstance(values.get(head), Mapping):
         same_policy = value.get("policy", values[head].get("policy")) == values[head].get("policy")
         values[head] = {**values[head], **value} if same_policy else dict(value)
