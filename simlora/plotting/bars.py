@@ -20,6 +20,7 @@ from simlora.results.summary import KEYS
 from simlora.results.tables import Floats
 
 WHISKER: dict[str, Any] = {"ecolor": "#000000", "elinewidth": 0.7, "capsize": 1.5, "capthick": 0.7}
+BAR_RANGE = 20.0
 
 
 def bars(
@@ -101,17 +102,30 @@ def intervals(frame: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame
 
 
 def grouped_bars(axes: Axes, found: pd.DataFrame, groups: str, within: str, look: dict[str, Style]) -> None:
-    """Bars of ``found`` (from :func:`intervals`), those of one group side by side."""
+    """Bars of ``found`` (from :func:`intervals`), those of one group side by side.
+
+    Values that differ by more than ``BAR_RANGE`` become points on a logarithmic axis: a bar's length says nothing there.
+    """
+    positive = found["estimate"][found["estimate"] > 0]
+    as_points = len(positive) == len(found) > 0 and positive.max() > BAR_RANGE * positive.min()
     at = {name: i for i, name in enumerate(dict.fromkeys(found[groups]))}
     members = list(dict.fromkeys(found[within]))
     wide = 0.8 / len(members)
     for i, member in enumerate(members):
         rows = found[found[within] == member]
         x = rows[groups].map(at).to_numpy(float) + (i - (len(members) - 1) / 2) * wide
-        axes.bar(
-            x, rows["estimate"], wide * 0.92, yerr=whiskers(rows), color=look[member].color, hatch=look[member].hatch,
-            edgecolor="white", linewidth=0, error_kw=WHISKER,
-        )  # fmt: skip
+        if as_points:
+            axes.errorbar(
+                x, rows["estimate"], yerr=whiskers(rows), fmt="o", markersize=3.2, color=look[member].color, **WHISKER
+            )
+        else:
+            axes.bar(
+                x, rows["estimate"], wide * 0.92, yerr=whiskers(rows), color=look[member].color,
+                hatch=look[member].hatch, edgecolor="white", linewidth=0, error_kw=WHISKER,
+            )  # fmt: skip
+    if as_points:
+        axes.set_yscale("log")
+        axes.margins(x=0.08)
     axes.set_xticks(range(len(at)), [str(name) for name in at])
     axes.tick_params(axis="x", length=0)
     axes.grid(True, axis="y")

@@ -1,0 +1,200 @@
+"""A figure shows what its data say, looks the same everywhere, and comes out the same to the byte."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from simlora.errors import ConfigError
+from simlora.plotting import bars, breakdown_bars, cost_bars, memory_over_time, plot, styles, ttft_cdf
+from simlora.plotting.grid import select
+from simlora.plotting.labels import label, scale
+from simlora.plotting.phases import without_slivers
+from simlora.plotting.style import BUILT_IN, OTHERS
+from simlora.results.summary import COLUMNS
+from simlora.systems import list_systems
+
+ABLATIONS = ["NBS", "NPL", "NDO", "NAB-1", "NAB-2", "NAB-3"]
+
+
+@pytest.fixture(scope="module")
+def summary() -> pd.DataFrame:
+    """Two systems, two scenarios, two numbers of nodes, three seeds; each value says where it is from."""
+    rows = [
+        {
+            "system": system, "scenario": scenario, "point": f"cluster.nodes={nodes}", "cluster.nodes": nodes,
+            "seed": seed, "ttft_mean_s": base + nodes + 0.1 * seed, "ttft_p99_s": 9.0, "cost_usd": base * nodes,
+            "usd_per_1k_requests": 1.0, "cost_effectiveness": 0.1, "gpu_mem_mean_bytes": base * 2**30,
+        }
+        for base, system in ((10.0, "vllm"), (20.0, "mine"))
+        for scenario in ("normal", "bursty")
+        for nodes in (1, 2)
+        for seed in range(3)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="module")
+def requests() -> pd.DataFrame:
+    """Four requests of one system, one of them timed out after its first token."""
+    return pd.DataFrame(
+        {
+            "system": "mine",
+            "outcome": ["finished", "timed_out", "finished", "finished"],
+            "arrived_s": [0.0, 0.0, 1.0, 2.0],
+            "first_token_s": [4.0, 0.1, 2.0, 4.0],
+        }
+    )
+
+
+def test_each_system_keeps_its_colour_whoever_else_is_shown() -> None:
+    assert set(BUILT_IN) == set(list_systems())
+    alone, together = styles(["mine"]), styles(["vllm", "mine", "serverless-lora"])
+    assert alone["mine"] == together["mine"]
+    assert together["vllm"] == BUILT_IN["vllm"]
+
+
+def test_systems_of_one_experiment_never_look_alike() -> None:
+    look = styles([*BUILT_IN, *ABLATIONS])
+    assert len({style.color for style in look.values()}) == len({style.marker for style in look.values()}) == 10
+    assert len(styles([f"s{i}" for i in range(20)])) == 20
+    assert {style.color for style in OTHERS}.isdisjoint(style.color for style in BUILT_IN.values())
+
+
+def test_every_column_of_the_summary_has_a_label_with_its_unit() -> None:
+    counts = {"requests", "finished", "rejected", "failed", "timed_out", "unfinished", "gpus_mean", "gpus_max"}
+    for column in COLUMNS:
+        assert "_" not in label(column)
+        assert column in counts or "(" in label(column) or "USD" in label(column)
+        assert (scale(column) == 2**30) == ("GiB" in label(column))
+    assert label("ttft_p99_s") == "TTFT, 99th percentile (s)"
+    assert label("cluster.nodes") == "Nodes"
+
+
+def test_the_cdf_of_ttft_ends_at_the_finished_share(requests: pd.DataFrame) -> None:
+    data = ttft_cdf(requests, slo_s=2.5).data
+    assert data["ttft_s"].tolist() == [1.0, 1.0, 2.0, 4.0]
+    assert data["share_of_requests"].tolist() == [0.0, 0.25, 0.5, 0.75]
+
+
+def test_a_long_cdf_keeps_its_ends(requests: pd.DataFrame) -> None:
+    many = pd.concat([requests.assign(outcome="finished", first_token_s=lambda f: f["arrived_s"] + 1)] * 1000)
+    many["first_token_s"] += np.arange(len(many)) / len(many)
+    data = ttft_cdf(many).data
+    assert len(data) <= 1001
+    assert data["share_of_requests"].iloc[-1] == 1.0
+    assert data["ttft_s"].iloc[[0, -1]].tolist() == pytest.approx([1.0, 2 - 1 / 4000])
+
+
+def test_memory_over_time_is_the_exact_mean_of_each_stretch() -> None:
+    usage = pd.DataFrame(
+        {
+            "system": ["mine", "mine", "mine"],
+            "holder": ["instance", "backbone", "gpu"],
+            "from_s": [0.0, 24.5, 0.0],
+            "to_s": [48.0, 96.0, 96.0],
+            "device_bytes": [2**30, 3 * 2**30, 99 * 2**30],
+        }
+    )
+    gib = memory_over_time(usage).data["gib"]
+    assert gib[[0, 23, 24, 25, 47, 48, 95]].tolist() == pytest.approx([1, 1, 2.5, 4, 4, 3, 3])
+
+
+def test_memory_of_an_always_on_system_is_shown_until_its_run_ends() -> None:
+    usage = pd.DataFrame(
+        {
+            "system": ["vllm", "vllm", "mine", "late"],
+            "holder": ["instance", "gpu", "instance", "instance"],
+            "from_s": 0.0,
+            "to_s": [48.0, 48.0, 24.0, 96.0],
+            "device_bytes": 2**30,
+        }
+    )
+    last = memory_over_time(usage).data.groupby("system")["gib"].last()
+    data = memory_over_time(usage).data
+    assert data[(data["system"] == "vllm") & (data["to_s"] > 48)]["gib"].isna().all()
+    assert last["mine"] == 0.0
+    assert last["vllm"] == last["late"] == pytest.approx(1.0)
+
+
+def test_bars_show_the_mean_over_seeds(summary: pd.DataFrame) -> None:
+    data = bars(summary[summary["cluster.nodes"] == 1]).data
+    first = data[(data["system"] == "mine") & (data["scenario"] == "bursty")].iloc[0]
+    assert first["estimate"] == pytest.approx(21.1)
+    assert (first["n"], first["metric"]) == (3, "TTFT, mean (s)")
+    assert first["low"] == pytest.approx(21.0)
+    with pytest.raises(ConfigError, match='no column named "ttft_men_s"; did you mean "ttft_mean_s"'):
+        bars(summary, ("ttft_men_s",))
+
+
+def test_slivers_join_but_nothing_is_lost() -> None:
+    means = pd.DataFrame(
+        {"queue": [0.0], "start-up: a": [0.01], "start-up: b": [0.01], "start-up: c": [5.0], "decode": [5.0]}
+    )
+    thinned = without_slivers(means)
+    assert list(thinned.columns) == ["start-up: c", "start-up: other", "decode"]
+    assert thinned.sum(axis=1).tolist() == pytest.approx(means.sum(axis=1).tolist())
+
+
+def test_a_swept_number_gives_lines_over_its_values(summary: pd.DataFrame) -> None:
+    picture = plot(summary, "cluster.nodes", "ttft_mean_s", curve="system", col="scenario")
+    assert len(picture.figure.axes) == 2
+    assert len(picture.data) == 8
+    bursty = picture.data[(picture.data["system"] == "vllm") & (picture.data["scenario"] == "bursty")]
+    assert bursty["estimate"].tolist() == pytest.approx([11.1, 12.1])
+    for axes in picture.figure.axes:
+        assert axes.get_ylim() == pytest.approx((0, 1.06 * 22.2), rel=0.01)
+
+
+def test_a_measured_x_gives_a_point_per_run_in_the_unit_of_its_label(summary: pd.DataFrame) -> None:
+    data = plot(summary, "gpu_mem_mean_bytes", "ttft_mean_s", curve="system").data
+    assert len(data) == 8
+    assert sorted(data["gpu_mem_mean_bytes"].unique()) == [10.0, 20.0]
+
+
+def test_a_mean_that_would_mix_scenarios_or_points_is_refused(summary: pd.DataFrame) -> None:
+    with pytest.raises(ConfigError, match=r"mix values of scenario \(bursty, normal\); choose one by a filter"):
+        plot(summary, "cluster.nodes", "ttft_mean_s", curve="system")
+    with pytest.raises(ConfigError, match="mix values of point"):
+        plot(summary, "scenario", "ttft_mean_s", curve="system")
+    assert len(plot(select(summary, {"cluster.nodes": "2"}), "scenario", "ttft_mean_s", curve="system").data) == 4
+
+
+def test_names_that_do_not_occur_are_answered_with_the_nearest(summary: pd.DataFrame) -> None:
+    with pytest.raises(ConfigError, match='no scenario named "burst"; did you mean "bursty"'):
+        select(summary, {"scenario": "burst"})
+    with pytest.raises(ConfigError, match=r'no column named "cluster.node"; did you mean "cluster.nodes"'):
+        plot(summary, "cluster.node", "ttft_mean_s")
+
+
+def test_files_are_the_same_to_the_byte_with_embedded_fonts(tmp_path: Path, summary: pd.DataFrame) -> None:
+    one_point = summary[summary["cluster.nodes"] == 1]
+    written = [cost_bars(one_point, width="column").save(tmp_path / part / "cost") for part in ("a", "b")]
+    for first, second in zip(*written, strict=True):
+        assert first.read_bytes() == second.read_bytes()
+    pdf = written[0][0].read_bytes()
+    assert b"/FontFile2" in pdf
+    assert b"/Type3" not in pdf
+    assert b"CreationDate" not in pdf
+    assert written[0][2].read_text().startswith("system,scenario,estimate,low,high")
+
+
+@pytest.mark.parametrize(("width", "pixels"), [("column", 1005), ("text", 2100)])
+def test_a_picture_is_as_wide_as_said(tmp_path: Path, width: str, pixels: int) -> None:
+    phases = pd.DataFrame({"system": ["mine"], "seed": [0], "queue": [1.0], "start-up: a": [1.0], "decode": [2.0]})
+    png = breakdown_bars(phases, width=width).save(tmp_path / "x")[1]  # type: ignore[arg-type]
+    assert int.from_bytes(png.read_bytes()[16:20], "big") == pixels
+
+
+def test_metrics_bills_and_prices_need_no_plotting_library() -> None:
+    code = (
+        "import sys, simlora.results.summary, simlora.results.prices, simlora.results.breakdown, "
+        "simlora.results.statistics; "
+        "print([name for name in ('pandas', 'matplotlib', 'scipy') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
