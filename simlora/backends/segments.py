@@ -111,6 +111,7 @@ class SimulatedRun:
         "_line",
         "_prefills",
         "_run",
+        "_share",
         "done",
         "steps",
     )
@@ -127,6 +128,7 @@ class SimulatedRun:
         self.done = env.event()
         self._decoding = decoding
         self._adapters = adapters
+        self._share: float | None = None
         self._joining = [chunk.request for chunk in prefill if chunk.last]
         self._prefills = bool(prefill)
         self._first_s = 0.0
@@ -153,10 +155,12 @@ class SimulatedRun:
 
     @property
     def gpu_share(self) -> float:
-        """Of its mean step."""
-        batch = max(1, self._batch)
-        mean_s = self.solo_s(self.steps) / self.steps
-        return max(0.0, 1.0 - self._decoding.model.host_s(batch, self._adapters) / mean_s) if mean_s > 0 else 1.0
+        """Of its mean step as planned."""
+        if self._share is None:
+            host_s = self._decoding.model.host_s(max(1, self._batch), self._adapters) * self.steps
+            solo_s = self.solo_s(self.steps)
+            self._share = max(0.0, 1.0 - host_s / solo_s) if solo_s > 0 else 1.0
+        return self._share
 
     def solo_s(self, steps: int) -> float:
         """S(steps)."""

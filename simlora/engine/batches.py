@@ -82,9 +82,7 @@ class Batches:
         instance.kv.take(total)
 
     def release(self, instance: Instance, request: QueuedRequest) -> None:
-        """It has left the batch: its KV is free, its adapter has one user less."""
-        if instance.kv is instance.gpu.memory:
-            self._engine.usage.account(instance)
+        """It has left the batch, usage being accounted for: its KV is free, its adapter has one user less."""
         del instance.running[request.index]
         instance.kv.give(instance.held.pop(request.index))
         self._cluster.count_bound(request.function, -1)

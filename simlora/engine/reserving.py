@@ -125,8 +125,7 @@ class Reservations:
         instance.adapter_slots = self._estimates.adapter_slots
 
     def hold(self, instance: Instance, request: QueuedRequest) -> bool:
-        """Set KV aside for a request that is bound; False if it does not fit."""
-        self._engine.usage.account(instance)
+        """Set KV aside for a request that is bound, usage being accounted for; False if it does not fit."""
         size_bytes = self._estimates.request_bytes(request)
         if size_bytes > instance.kv.free_bytes:
             return False
@@ -137,7 +136,7 @@ class Reservations:
 
     def release_bound(self, instance: Instance, request: QueuedRequest) -> None:
         """Give back the KV of a request that leaves before it ran."""
-        self._engine.usage.account(instance)
+        self._engine.usage.kv_changes(instance)
         size_bytes = instance.held.pop(request.index, 0)
         instance.held_bound_bytes -= size_bytes
         instance.kv.give(size_bytes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from functools import partial
 from math import isnan
 from typing import TYPE_CHECKING, Any
@@ -141,6 +141,7 @@ class Server:
         """Carry out who leaves and who joins; adapters that are not resident are loaded first."""
         check_admission(self._batching, instance, decision, self._as_one, self._cluster.now_s)
         instance.chunk_tokens = decision.chunk_tokens
+        self._engine.usage.kv_changes(instance)
         self._preempt(instance, decision.preempt, decision.why)
         for request in decision.admit:
             if not self._batch.admit(instance, request):
@@ -206,13 +207,18 @@ class Server:
         decoded = progress.steps - bool(chunks)
         instance.decode_steps += decoded
         self._batch.grow(instance, chunks, progress.steps)
-        now_s = self._cluster.now_s
-        for request in progress.finished:
-            self._batch.release(instance, request)
-            self._engine.record.finished_s[request.index] = now_s
-            self._engine.resolve(request.index, FINISHED)
         if progress.finished:
-            self._engine.front.memory_freed()
+            self._finish(instance, progress.finished)
+
+    def _finish(self, instance: Instance, finished: Sequence[QueuedRequest]) -> None:
+        """Requests have their last token."""
+        engine, now_s = self._engine, self._cluster.now_s
+        engine.usage.kv_changes(instance)
+        for request in finished:
+            self._batch.release(instance, request)
+            engine.record.finished_s[request.index] = now_s
+            engine.resolve(request.index, FINISHED)
+        engine.front.memory_freed()
 
     # ------------------------------------------------------------------ KV that grows
 
@@ -230,6 +236,7 @@ class Server:
     def _preempt(self, instance: Instance, victims: Any, why: str) -> None:
         if not victims:
             return
+        self._engine.usage.kv_changes(instance)
         for request in victims:
             running: Running | None = instance.running.get(request.index)
             if running is None:

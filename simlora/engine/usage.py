@@ -19,12 +19,13 @@ class Usage:
 
     def __init__(self, engine: Engine):
         self._engine = engine
+        self._env = engine.env
         self._cluster = engine.cluster
         self._record = engine.record
 
     def account(self, instance: Instance) -> None:
         """Up to now. A pre-load into a container that is there anyway counts as idle."""
-        now_s = self._cluster.now_s
+        now_s = self._env.now
         if now_s > instance.since_s:
             state = STATE[instance.state]
             if state == STARTING and not (instance.on_demand or instance.own_container):
@@ -35,6 +36,11 @@ class Usage:
                 INSTANCE, *where, state, instance.since_s, now_s, instance.device_bytes, instance.host_bytes
             )
         instance.since_s = now_s
+
+    def kv_changes(self, instance: Instance) -> None:
+        """Its KV is about to change, which is of no concern where a pool that is there anyway holds it."""
+        if instance.kv is instance.gpu.memory:
+            self.account(instance)
 
     def account_backbone(self, process: BackboneProcess) -> None:
         """Up to now: starting until loaded, busy while a mapper's batch runs."""

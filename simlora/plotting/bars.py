@@ -104,7 +104,8 @@ def intervals(frame: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame
 def grouped_bars(axes: Axes, found: pd.DataFrame, groups: str, within: str, look: dict[str, Style]) -> None:
     """Bars of ``found`` (from :func:`intervals`), those of one group side by side.
 
-    Values that differ by more than ``BAR_RANGE`` become points on a logarithmic axis: a bar's length says nothing there.
+    Values that differ by more than ``BAR_RANGE`` become points on a logarithmic axis: there a bar's
+    length says nothing.
     """
     positive = found["estimate"][found["estimate"] > 0]
     as_points = len(positive) == len(found) > 0 and positive.max() > BAR_RANGE * positive.min()

@@ -1,0 +1,108 @@
+"""Hypothesis strategies for whole runs: small traffic, clusters, functions and variations of the shipped systems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import strategies as st
+
+from simlora.cluster.config import ClusterConfig
+from simlora.entities import Function
+from simlora.systems.config import list_systems
+from simlora.testing.scenario import ROW, Scenario, make_functions, make_workload
+
+GAPS_S = (0.0, 0.003, 0.06, 0.4, 2.0, 11.0, 45.0, 130.0)
+"""Between arrivals: at one instant, within a step, within a batch, during a start, while kept alive, after its end."""
+
+SERVERLESS: dict[str, Sequence[Any]] = {
+    "sharing": ("none", "ipc"),
+    "containers": ("dedicated", "shared"),
+    "completion": ("own_end", "batch_end"),
+    "host_cache_fraction": (0.0, 0.1),
+    "storage": ("fair", "fifo"),
+    "backbone_keepalive_s": (0.0, 20.0),
+    "plan_interval_s": (0.5, 5.0),
+    "preloading": ("none", "pckp", "opportunistic"),
+    "offloading": ("none", "lru", "value-density"),
+    "keepalive": ("none", {"policy": "fixed", "seconds": 8.0}, "forever"),
+    "limits.container_bytes": (1_500_000_000, 32_000_000_000),
+    "limits.instances_per_function": (1, 2),
+    "limits.queue_timeout_s": (4.0, 30.0),
+}
+BATCHES: dict[str, Sequence[Any]] = {
+    "batching": (
+        {"policy": "fifo", "size": 1},
+        {"policy": "fixed", "size": 3, "delay_s": 0.3},
+        {"policy": "fill-or-expire", "delay_rule": "clamped"},
+        {"policy": "fill-or-expire", "max_batch": 2},
+    ),
+    "routing": ({"policy": "best-preloaded", "starting_bound": 2}, "idle-or-start"),
+    "placement": ("backbone-affinity", "idle-container-first", "most-free"),
+}
+KEYS: dict[str, dict[str, Sequence[Any]]] = {
+    "serverless-lora": SERVERLESS | BATCHES,
+    "insta-infer": SERVERLESS | BATCHES,
+    "serverless-llm": {key: SERVERLESS[key] for key in ("completion", "host_cache_fraction", "storage", "offloading")}
+    | {
+        "keepalive": ({"policy": "fixed", "seconds": 8.0}, "forever"),
+        "routing": ({"policy": "round-robin", "target": 2},),
+        "scaling": ({"policy": "ongoing", "target": 2, "max_instances": 2},),
+        "limits.instances_per_gpu": (2,),
+    },
+    "vllm": {
+        "reserve": ("prompt", "max_new_tokens"),
+        "batching": (
+            {"policy": "vllm", "max_num_seqs": 2, "chunk_tokens": 64},
+            {"policy": "vllm", "max_num_seqs": 32, "chunk_tokens": 256, "watermark": 0.2},
+        ),
+    },
+}
+
+
+def variations(system: str) -> st.SearchStrategy[dict[str, Any]]:
+    """Some keys of a shipped system overridden, each with a value that makes sense for it; most often none at all."""
+    optional = {key: st.sampled_from(values) for key, values in KEYS[system].items()}
+    return st.fixed_dictionaries({}, optional=optional) | st.just({})
+
+
+def function_tables(most: int = 6) -> st.SearchStrategy[list[Function]]:
+    """Up to ``most`` functions of one or two backbones and two ranks."""
+    backbones = st.lists(st.sampled_from(("llama-2-7b", "llama-2-13b")), min_size=1, max_size=most)
+    return st.builds(lambda names, rank: make_functions(*names, rank=rank), backbones, st.sampled_from((8, 64)))
+
+
+@st.composite
+def traffic(draw: st.DrawFn, functions: int, most: int = 14, longest: int = 300) -> list[ROW]:
+    """Up to ``most`` rows for :func:`~simlora.testing.scenario.make_workload`, in order, with bursts and silences."""
+    gaps = draw(st.lists(st.sampled_from(GAPS_S), min_size=1, max_size=most))
+    at_s, rows = 0.0, []
+    for gap_s in gaps:
+        at_s += gap_s
+        prompt, output = draw(st.integers(1, 1500)), draw(st.sampled_from((1, 2, 7)) | st.integers(1, longest))
+        rows.append((at_s, draw(st.integers(0, functions - 1)), prompt, output))
+    return rows
+
+
+def clusters() -> st.SearchStrategy[ClusterConfig]:
+    """One or two nodes of one or two GPUs."""
+    return st.builds(
+        ClusterConfig,
+        nodes=st.integers(1, 2),
+        gpus_per_node=st.integers(1, 2),
+        contention=st.sampled_from(("time-slice", "gpu-share")),
+        checkpoints=st.sampled_from(("ssd", "remote")),
+    )
+
+
+@st.composite
+def scenarios(draw: st.DrawFn, systems: Sequence[str] = tuple(list_systems()), longest: int = 300) -> Scenario:
+    """One of the systems, varied or as it is, on a small cluster with a little traffic of up to ``longest`` tokens."""
+    system = draw(st.sampled_from(systems))
+    functions = draw(function_tables())
+    cluster = draw(clusters())
+    if system == "vllm":
+        cluster = cluster.model_copy(update={"gpus_per_node": 2})
+    rows = draw(traffic(len(functions), longest=longest))
+    overrides = draw(variations(system))
+    return Scenario(system, functions, make_workload(rows), overrides, cluster, seed=draw(st.integers(0, 3)))
