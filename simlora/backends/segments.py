@@ -203,10 +203,12 @@ class SimulatedRun:
 
 def _prefill_step_s(decoding: Decoding, prefill: Sequence[PrefillChunk], adapters: int, rank: int) -> float:
     model = decoding.model
-    if all(chunk.last and not chunk.past for chunk in prefill):
+    tokens, squares, whole = 0, 0.0, True
+    for chunk in prefill:
+        tokens += chunk.tokens
+        squares += chunk.tokens * (chunk.tokens + 2 * chunk.past)
+        whole = whole and chunk.last and not chunk.past
+    if whole and len(prefill) > 1:
         tokens, squares = model.prefill_load([chunk.tokens for chunk in prefill])
-    else:
-        tokens = sum(chunk.tokens for chunk in prefill)
-        squares = float(sum(chunk.tokens * (chunk.tokens + 2 * chunk.past) for chunk in prefill))
     batch, context_tokens = len(decoding.ends), decoding.context_tokens
     return model.prefill_step_s(tokens, squares, len(prefill), batch, context_tokens, adapters, rank)

@@ -66,7 +66,7 @@ class Container:
     @property
     def idle(self) -> bool:
         """It is up, and nothing in it runs, starts for work or has work bound; pre-loads may be under way."""
-        return all(i.is_spare for i in self.instances.values())
+        return all(instance.is_spare for instance in self.instances.values())
 
     def __repr__(self) -> str:
         return f"<container {self.id}>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, NoReturn
 
 from simlora.actions import Dispatch, Evict, EvictBackbone, Eviction, Placement, Start, Stop
@@ -32,20 +33,26 @@ def check_formed(policy: Any, batch: Dispatch, front: Queues, now_s: float) -> F
         refuse(policy, now_s, "dispatched an empty batch; Wait() says that there is nothing to do")
     function = admit[0].function
     _check_waiting(policy, admit, front, now_s)
-    if any(request.function is not function for request in admit):
-        refuse(policy, now_s, "one batch holds requests of several functions")
+    for request in admit:
+        if request.function is not function:
+            refuse(policy, now_s, "one batch holds requests of several functions")
     return function
 
 
 def _check_waiting(policy: Any, admit: Sequence[QueuedRequest], queues: Queues, now_s: float) -> None:
-    first = queues.by_function.get(admit[0].function, ()) if admit else ()
-    if all(a is b for a, b in zip(admit, first, strict=False)) and len(admit) <= len(first):
+    if _leads(admit, queues):
         return
     waiting = {request.index for queue in queues.by_function.values() for request in queue}
     for request in admit:
         if request.index not in waiting:
             refuse(policy, now_s, f"admits {request}, which does not wait here or is named twice")
         waiting.remove(request.index)
+
+
+def _leads(admit: Sequence[QueuedRequest], queues: Queues) -> bool:
+    """Whether these are the first of one queue, in order: the usual case, checked without a look at all who wait."""
+    queue = queues.by_function.get(admit[0].function, ()) if admit else ()
+    return list(admit) == list(islice(queue, len(admit)))
 
 
 def check_admission(policy: Any, at: Instance, decision: Dispatch, batch_ends_as_one: bool, now_s: float) -> None:
@@ -60,10 +67,9 @@ def check_admission(policy: Any, at: Instance, decision: Dispatch, batch_ends_as
         )
     if decision.admit and at.running and batch_ends_as_one:
         refuse(policy, now_s, f"admits to the running batch of {at}, which ends as one")
-    for name in ("chunk_tokens", "ask_again_after_steps"):
-        value = getattr(decision, name)
+    for value in (decision.chunk_tokens, decision.ask_again_after_steps):
         if value is not None and value < 1:
-            refuse(policy, now_s, f"{name} must be at least 1 (found {value})")
+            refuse(policy, now_s, f"chunk_tokens and ask_again_after_steps must be at least 1 (found {value})")
 
 
 def check_route_to(policy: Any, instance: Any, function: Function, cluster: Cluster) -> Instance:
@@ -109,8 +115,10 @@ def check_free(policy: Any, instance: Any, cluster: Cluster) -> None:
         refuse(policy, cluster.now_s, f"touches {instance}, which is {instance.state} with {instance.bound} bound")
 
 
-def check_eviction(policy: Any, eviction: Eviction, stages: Sequence[str], cluster: Cluster) -> None:
-    """What leaves is idle; a backbone is mapped by nobody."""
+def check_eviction(
+    policy: Any, eviction: Eviction, stages: Sequence[str], keep: Instance | None, cluster: Cluster
+) -> None:
+    """What leaves is idle and not what was to be kept; a backbone is mapped by nobody."""
     if not isinstance(eviction, Stop | Evict | EvictBackbone):
         refuse(policy, cluster.now_s, f"evicts {eviction!r}; allowed: Stop, Evict, EvictBackbone")
     if isinstance(eviction, EvictBackbone):
@@ -121,6 +129,8 @@ def check_eviction(policy: Any, eviction: Eviction, stages: Sequence[str], clust
             )
         return
     check_free(policy, eviction.instance, cluster)
+    if eviction.instance is keep:
+        refuse(policy, cluster.now_s, f"evicts {keep}, for whose sake room was to be made")
     if isinstance(eviction, Evict) and eviction.stage not in eviction.instance.done:
         refuse(policy, cluster.now_s, f'takes {eviction.instance} back to before "{eviction.stage}", which is not done')
 

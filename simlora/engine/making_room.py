@@ -29,13 +29,13 @@ class RoomMaker:
         short_bytes = wanted_bytes - gpu.memory.free_bytes
         if short_bytes > 0:
             victims = self._offloading.victims(Demand(short_bytes, gpu, keep), self._cluster)
-            self.evict(self._offloading, victims)
+            self.evict(self._offloading, victims, keep)
         return wanted_bytes <= gpu.memory.free_bytes
 
-    def evict(self, policy: Any, victims: Sequence[Eviction]) -> None:
+    def evict(self, policy: Any, victims: Sequence[Eviction], keep: Instance | None = None) -> None:
         """Carry out evictions of a policy, each checked when its turn comes."""
         for eviction in victims:
-            check_eviction(policy, eviction, self._engine.estimates.stages, self._cluster)
+            check_eviction(policy, eviction, self._engine.estimates.stages, keep, self._cluster)
             if isinstance(eviction, Stop):
                 self._engine.idler.end(self._cluster.find(eviction.instance), eviction.why)
             elif isinstance(eviction, Evict):

@@ -169,7 +169,7 @@ class Server:
         """Run until something changes, or for so many steps."""
         at_most = min(at_most, self._steps_that_fit(instance))
         chunks = self._chunks(instance)
-        if len(chunks) < len(instance.prefilling) or not all(chunk.last for chunk in chunks):
+        if chunks and not (chunks[-1].last and len(chunks) == len(instance.prefilling)):
             at_most = 1
         instance.run = self._engine.backend.run(instance, chunks, at_most)
         progress: Progress = yield instance.run.done
