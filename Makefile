@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow check
+.PHONY: help quickstart test test-slow check bench
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -24,6 +24,9 @@ check: $(VENV)/.installed-dev ## lint, formatting and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+bench: $(VENV)/.installed-dev ## measure speed against bare SimPy; judges nothing
+	$(BIN)/python -m benchmarks.request_level serverless-lora serverless-llm insta-infer vllm
 
 $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)

@@ -22,13 +22,13 @@ from simlora.workload.workload import Workload, stream
 def build_workload(
     *,
     trace: str | Mapping[str, Any],
-    lengths: str | Mapping[str, Any],
     functions: Sequence[str],
     duration_s: float,
-    rate_scale: float,
     seed: int,
-    base_dir: Path,
-    data_dir: Path | None,
+    lengths: str | Mapping[str, Any] = "gsm8k",
+    rate_scale: float = 1.0,
+    base_dir: Path = Path(),
+    data_dir: Path | None = None,
 ) -> Workload:
     """The requests that arrive in [0, ``duration_s``).
 
