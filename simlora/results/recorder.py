@@ -28,6 +28,7 @@ OUTCOMES = ("unfinished", "finished", "rejected", "failed", "timed_out")
 UNFINISHED, FINISHED, REJECTED, FAILED, TIMED_OUT = range(len(OUTCOMES))
 HOLDERS = ("instance", "backbone", "gpu")
 INSTANCE, BACKBONE, GPU = range(len(HOLDERS))
+ROW_GROUP = 32_768
 STATES = ("starting", "idle", "busy", "reserved")
 STARTING, IDLE, BUSY, RESERVED = range(len(STATES))
 
@@ -44,7 +45,16 @@ class RunRecord:
     def write(self, folder: Path) -> None:
         """``requests.parquet usage.parquet events.parquet facts.json`` into an existing folder."""
         for name in ("requests", "usage", "events"):
-            pq.write_table(getattr(self, name), folder / f"{name}.parquet", compression="zstd", compression_level=1)
+            table = getattr(self, name)
+            words = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
+            pq.write_table(
+                table,
+                folder / f"{name}.parquet",
+                row_group_size=ROW_GROUP,
+                use_dictionary=words,
+                compression="zstd",
+                compression_level=1,
+            )
         text = json.dumps(self.facts, indent=1, sort_keys=True)
         (folder / "facts.json").write_text(text + "\n", encoding="utf-8")
 
