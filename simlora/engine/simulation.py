@@ -59,7 +59,7 @@ class Simulation:
         cluster: ClusterConfig,
         profile: str,
         seed: int,
-        base_dir: Path,
+        base_dir: Path = Path(),
         stepwise: bool = False,
         model_of: Callable[[Instance], StepModel] | None = None,
     ):
@@ -183,7 +183,7 @@ def simulate(
     cluster: ClusterConfig,
     profile: str,
     seed: int,
-    base_dir: Path,
+    base_dir: Path = Path(),
     stepwise: bool = False,
     horizon_s: float | None = None,
     progress: Callable[[float], None] | None = None,
