@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from simlora.errors import unknown_name
 from simlora.plotting.labels import label, scale
 from simlora.plotting.phases import phase_styles, without_slivers
-from simlora.plotting.style import LOOK, Picture, Style, Width, canvas, legend_above, styles
+from simlora.plotting.style import LOOK, Picture, Style, Width, canvas, in_order, legend_above, styles
 from simlora.results.statistics import mean_interval
 from simlora.results.summary import KEYS
 from simlora.results.tables import Floats
@@ -37,7 +37,7 @@ def bars(
     for column in (*columns, groups):
         if column not in summary:
             raise unknown_name("column", column, map(str, summary.columns))
-    named = list(dict.fromkeys(summary["system"]))
+    named = in_order(summary["system"], systems)
     look = styles([*systems, *named])
     panels = []
     with mpl.rc_context(LOOK):
@@ -59,14 +59,15 @@ def cost_bars(summary: pd.DataFrame, width: Width = "text", systems: Iterable[st
     return bars(summary, columns, width=width, systems=systems)
 
 
-def breakdown_bars(phases: pd.DataFrame, width: Width = "column") -> Picture:
+def breakdown_bars(phases: pd.DataFrame, width: Width = "column", systems: Iterable[str] = ()) -> Picture:
     """Where the time of a mean request went: one stacked bar per system, mean over its runs.
 
     ``phases``: columns ``system`` and one per phase, in seconds, as :meth:`simlora.results.load.Results.breakdown`
     gives. Start-up stages that are nowhere a fiftieth of the longest bar are drawn as one.
     """
     names = [str(column) for column in phases.columns if column not in KEYS]
-    means = without_slivers(phases.groupby("system", sort=False)[names].mean())
+    of_system = phases.groupby("system", sort=False)[names].mean()
+    means = without_slivers(of_system.loc[in_order(map(str, of_system.index), systems)])
     looks = phase_styles(list(means.columns))
     with mpl.rc_context(LOOK):
         figure, [[axes]] = canvas(width, 0.95 + 0.26 * len(means) + 0.11 * len(means.columns) / 2)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, PercentFormatter
 
-from simlora.plotting.style import LOOK, Picture, Width, canvas, legend_above, styles
+from simlora.plotting.style import LOOK, Picture, Width, canvas, in_order, legend_above, styles
 from simlora.results.tables import Floats
 
 CDF_POINTS = 1000
@@ -25,7 +25,7 @@ def ttft_cdf(
     ``requests``: columns ``system, outcome, arrived_s, first_token_s``. Requests that did not finish never get
     there, so a curve ends at the finished share. ``slo_s``: draws a line there. ``systems``: all of the experiment.
     """
-    named = list(dict.fromkeys(requests["system"]))
+    named = in_order(requests["system"], systems)
     look = styles([*systems, *named])
     curves = []
     with mpl.rc_context(LOOK):
@@ -59,7 +59,7 @@ def memory_over_time(
     the time; the line of an always-on system ends with its run. ``capacity_bytes``: what the cluster has, as a line.
     """
     held = usage[usage["holder"] != "gpu"]
-    named = list(dict.fromkeys(held["system"]))
+    named = in_order(held["system"], systems)
     look = styles([*systems, *named])
     edges = np.linspace(0.0, float(held["to_s"].max()), TIME_BINS + 1)
     unit, per_unit_s = _time_unit(edges[-1])

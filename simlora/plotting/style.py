@@ -88,6 +88,12 @@ def styles(systems: Iterable[str]) -> dict[str, Style]:
     return given
 
 
+def in_order(present: Iterable[str], systems: Iterable[str]) -> list[str]:
+    """The distinct names present, in the order of the experiment's ``systems``, others after them."""
+    there = dict.fromkeys(present)
+    return [name for name in dict.fromkeys([*systems, *there]) if name in there]
+
+
 class Picture(NamedTuple):
     """A figure and the numbers drawn in it."""
 

@@ -48,15 +48,20 @@ def write_figures(out: Path) -> None:
 
 
 def _of_requests(results: Results, systems: pd.Series[str]) -> None:
-    """Per scenario and point the distribution of TTFT and the phases of a mean request."""
-    from simlora.plotting import breakdown_bars, ttft_cdf
+    """Per scenario and point the distribution of TTFT, the phases of a mean request, and one run's GPU memory."""
+    from simlora.plotting import breakdown_bars, memory_over_time, ttft_cdf
 
     folder = results.folder / "figures"
-    for scenario, point in dict.fromkeys((cell.scenario, cell.point) for cell in results.cells):
+    first: dict[tuple[str, str], int] = {}
+    for cell in results.cells:
+        first[cell.scenario, cell.point] = min(cell.seed, first.get((cell.scenario, cell.point), cell.seed))
+    for (scenario, point), seed in first.items():
         requests = drawn_systems(results.requests(scenario=scenario, point=point))
         ttft_cdf(requests, systems=systems).save(folder / _stem(f"ttft-cdf-{scenario}", point))
         phases = drawn_systems(results.breakdown(scenario=scenario, point=point))
-        breakdown_bars(phases).save(folder / _stem(f"breakdown-{scenario}", point))
+        breakdown_bars(phases, systems=systems).save(folder / _stem(f"breakdown-{scenario}", point))
+        usage = drawn_systems(results.usage(scenario=scenario, point=point, seed=seed))
+        memory_over_time(usage, systems=systems).save(folder / _stem(f"memory-{scenario}", point))
 
 
 def _stem(name: str, point: str) -> str:
