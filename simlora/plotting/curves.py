@@ -14,6 +14,8 @@ from simlora.results.tables import Floats
 
 CDF_POINTS = 1000
 """Steps of a curve: what is left out is below a tenth of a per cent of the requests."""
+LINEAR_RANGE = 5.0
+"""The largest curve's peak over the smallest's up to which all can be told apart on a linear axis."""
 TIME_BINS = 96
 
 
@@ -32,7 +34,9 @@ def ttft_cdf(
         figure, [[axes]] = canvas(width, 2.2)
         for system in named:
             x, y = _distribution(requests[requests["system"] == system])
-            axes.plot(x, y, color=look[system].color, linestyle=look[system].dash, label=system)
+            axes.plot(
+                x, y, color=look[system].color, linestyle=look[system].dash, label=system, zorder=3 - len(curves) / 100
+            )
             curves.append(pd.DataFrame({"system": system, "ttft_s": x, "share_of_requests": y}))
         if slo_s is not None:
             axes.axvline(slo_s, color="#666666", linewidth=0.8, linestyle=(0, (2, 2)))
@@ -72,7 +76,14 @@ def memory_over_time(
             if (own["holder"] == "gpu").any():
                 gib[edges[1:] > own["to_s"].max()] = np.nan
             middle = (edges[:-1] + edges[1:]) / 2 / per_unit_s
-            axes.plot(middle, gib, color=look[system].color, linestyle=look[system].dash, label=system)
+            axes.plot(
+                middle,
+                gib,
+                color=look[system].color,
+                linestyle=look[system].dash,
+                label=system,
+                zorder=3 - len(curves) / 100,
+            )
             curves.append(pd.DataFrame({"system": system, "from_s": edges[:-1], "to_s": edges[1:], "gib": gib}))
         if capacity_bytes is not None:
             axes.axhline(capacity_bytes / (1 << 30), color="#666666", linewidth=0.8, linestyle=(0, (2, 2)))
@@ -81,7 +92,11 @@ def memory_over_time(
                 textcoords="offset points", ha="right", fontsize=6.5, color="#444444",
             )  # fmt: skip
         axes.set(xlabel=f"Time ({unit})", ylabel="GPU memory held (GiB)", xlim=(0, edges[-1] / per_unit_s))
-        axes.set_ylim(0, 1.12 * max(axes.dataLim.y1, (capacity_bytes or 0) / (1 << 30)))
+        most = [curve["gib"].max() for curve in curves]
+        if max(most) > LINEAR_RANGE * min(most):
+            axes.set_yscale("log")
+        bottom = 1.0 if axes.get_yscale() == "log" else 0.0
+        axes.set_ylim(bottom, 1.12 * max(axes.dataLim.y1, (capacity_bytes or 0) / (1 << 30)))
         axes.grid(True, axis="y")
         legend_above(figure, *axes.get_legend_handles_labels(), width)
     return Picture(figure, pd.concat(curves, ignore_index=True))

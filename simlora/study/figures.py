@@ -61,7 +61,7 @@ def _of_requests(results: Results, systems: pd.Series[str]) -> None:
         phases = drawn_systems(results.breakdown(scenario=scenario, point=point))
         breakdown_bars(phases, systems=systems).save(folder / _stem(f"breakdown-{scenario}", point))
         usage = drawn_systems(results.usage(scenario=scenario, point=point, seed=seed))
-        memory_over_time(usage, systems=systems).save(folder / _stem(f"memory-{scenario}", point))
+        memory_over_time(usage, width="text", systems=systems).save(folder / _stem(f"memory-{scenario}", point))
 
 
 def _stem(name: str, point: str) -> str:
