@@ -49,7 +49,6 @@ class Engine:
         self.record = record
         self.forecast: Forecast = policies["forecast"]
         self.unresolved = len(record.outcome)
-        self.all_resolved = env.event()
         self._observers = [policy for policy in policies.values() if isinstance(policy, Observes)]
         self.usage = Usage(self)
         self.reservations = Reservations(self)
@@ -75,5 +74,3 @@ class Engine:
             raise RuntimeError(f"request {request} ended twice")
         self.record.outcome[request] = outcome
         self.unresolved -= 1
-        if not self.unresolved:
-            self.all_resolved.succeed()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import simpy
+from simpy.core import EmptySchedule
 
 from simlora.backends.simulated import SimulatedBackend
 from simlora.cluster.cluster import Cluster
@@ -34,6 +35,8 @@ class StalledError(SimloraError):
 
 CHUNK = 8_192
 """Requests whose columns become Python numbers at a time."""
+STEPS_A_LOOK, LOOKS, PATIENCE_S = 1_000, 10_000, 86_400.0
+"""A run has stalled if no batch runs and no request ends for so many events, or so long after the last arrival."""
 
 
 @contextmanager
@@ -139,19 +142,37 @@ class Simulation:
             self.env.run(until=horizon_s)
             return
         try:
-            self.env.run(until=engine.all_resolved)
-        except RuntimeError as error:
-            if engine.unresolved and "No scheduled events left" in str(error):
-                raise StalledError(self._stalled(engine)) from None
-            raise
+            self._until_all_ended(engine)
+        except EmptySchedule:
+            raise StalledError(self._stalled(engine)) from None
         self.env.run()
+
+    def _until_all_ended(self, engine: Engine) -> None:
+        """Step by step, looking now and then whether requests still move: policies can keep a clock busy for ever."""
+        step, moved, since_s, looks = self.env.step, (-1, -1), 0.0, 0
+        while engine.unresolved:
+            now = (engine.unresolved, self.backend.runs)
+            if now != moved:
+                moved, since_s, looks = now, self.env.now, 0
+            since_s = max(since_s, min(self.env.now, self._last_arrival_s))
+            looks += 1
+            if looks > LOOKS or self.env.now - since_s > PATIENCE_S:
+                raise StalledError(self._stalled(engine))
+            for _ in range(STEPS_A_LOOK):
+                step()
+                if not engine.unresolved:
+                    return
+
+    @property
+    def _last_arrival_s(self) -> float:
+        return float(self.workload.arrived_s[-1])
 
     def _stalled(self, engine: Engine) -> str:
         waiting = [r for q in (self.cluster.front, self.cluster.held_back) for r in q.in_order()]
         first = f", the first {waiting[0]}" if waiting else ""
         return (
-            f'system "{self.system.name}": nothing will happen after {self.env.now:.3f} s, '
-            f"but {engine.unresolved} requests have not ended ({len(waiting)} wait at the front end{first})"
+            f'system "{self.system.name}": no request will move after {self.env.now:.3f} s, '
+            f"but {engine.unresolved} have not ended ({len(waiting)} wait at the front end{first})"
         )
 
     def _facts(self) -> dict[str, Any]:

@@ -91,12 +91,17 @@ class Starter:
         if placement is None:
             return None
         check_placement(self._placement, placement, self._cluster)
-        if limits.instances_per_gpu is not None:
-            gpu = self._cluster.gpus[placement.gpu.index]
-            while len(gpu.instances) >= limits.instances_per_gpu:
-                if not self._engine.room.make(gpu, gpu.free_bytes + 1, None):
-                    return None
-        return placement
+        gpu = self._cluster.gpus[placement.gpu.index]
+        return placement if self._has_slot(gpu, limits.instances_per_gpu) else None
+
+    def _has_slot(self, gpu: Gpu, limit: int | None) -> bool:
+        """Whether the GPU may have one more instance, after the offloading policy has ended some if need be."""
+        while limit is not None and len(gpu.instances) >= limit:
+            before = len(gpu.instances)
+            self._engine.room.make(gpu, gpu.free_bytes + 1, None)
+            if len(gpu.instances) == before:
+                return False
+        return True
 
     # ------------------------------------------------------------------ ahead of demand
 

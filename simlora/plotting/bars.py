@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from simlora.errors import unknown_name
-from simlora.plotting.labels import label, scale
+from simlora.plotting.labels import is_share, label, scale
 from simlora.plotting.phases import phase_styles, without_slivers
 from simlora.plotting.style import LOOK, Picture, Style, Width, canvas, in_order, legend_above, styles
 from simlora.results.statistics import mean_interval
@@ -45,7 +45,7 @@ def bars(
         for axes, column in zip(row, columns, strict=True):
             values = summary.assign(value=summary[column] / scale(column))
             found = intervals(values, ["system", groups], "value")
-            grouped_bars(axes, found, groups, "system", look)
+            grouped_bars(axes, found, groups, "system", look, is_share(column))
             axes.set_ylabel(label(column))
             panels.append(found.assign(metric=label(column)))
         patches = [Patch(facecolor=look[s].color, hatch=look[s].hatch, edgecolor="white", linewidth=0) for s in named]
@@ -102,14 +102,16 @@ def intervals(frame: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-def grouped_bars(axes: Axes, found: pd.DataFrame, groups: str, within: str, look: dict[str, Style]) -> None:
+def grouped_bars(
+    axes: Axes, found: pd.DataFrame, groups: str, within: str, look: dict[str, Style], share: bool = False
+) -> None:
     """Bars of ``found`` (from :func:`intervals`), those of one group side by side.
 
     Values that differ by more than ``BAR_RANGE`` become points on a logarithmic axis: there a bar's
-    length says nothing.
+    length says nothing. A ``share`` stays a bar: on such an axis 80 % and 100 % would look the same.
     """
     positive = found["estimate"][found["estimate"] > 0]
-    as_points = len(positive) == len(found) > 0 and positive.max() > BAR_RANGE * positive.min()
+    as_points = not share and len(positive) == len(found) > 0 and positive.max() > BAR_RANGE * positive.min()
     at = {name: i for i, name in enumerate(dict.fromkeys(found[groups]))}
     members = list(dict.fromkeys(found[within]))
     wide = 0.8 / len(members)

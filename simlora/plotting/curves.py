@@ -29,7 +29,7 @@ def ttft_cdf(
     """
     named = in_order(requests["system"], systems)
     look = styles([*systems, *named])
-    curves = []
+    curves: list[pd.DataFrame] = []
     with mpl.rc_context(LOOK):
         figure, [[axes]] = canvas(width, 2.2)
         for system in named:
@@ -67,7 +67,7 @@ def memory_over_time(
     look = styles([*systems, *named])
     edges = np.linspace(0.0, float(held["to_s"].max()), TIME_BINS + 1)
     unit, per_unit_s = _time_unit(edges[-1])
-    curves = []
+    curves: list[pd.DataFrame] = []
     with mpl.rc_context(LOOK):
         figure, [[axes]] = canvas(width, 2.0)
         for system in named:

@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 
 from simlora.errors import ConfigError, unknown_name
 from simlora.plotting.bars import WHISKER, grouped_bars, intervals, whiskers
-from simlora.plotting.labels import label, scale
+from simlora.plotting.labels import is_share, label, scale
 from simlora.plotting.style import LOOK, OTHERS, Picture, Style, Width, canvas, legend_above, styles
 from simlora.results.summary import COLUMNS
 
@@ -68,7 +68,7 @@ def plot(
             shown = data
             for key, value in of_panel:
                 shown = shown[shown[key] == value]
-            _draw(axes, shown.assign(**({} if curve else {"curve": y})), x, curve or "curve", look)
+            _draw(axes, shown.assign(**({} if curve else {"curve": y})), x, curve or "curve", look, is_share(y))
             axes.set_title(", ".join(str(value) if key in CELL else f"{label(key)} {value}" for key, value in of_panel))
         for line in panels:
             _from_zero(line, _kind(data, x) == "points")
@@ -104,10 +104,10 @@ def _kind(data: pd.DataFrame, x: str) -> str:
     return "lines" if pd.api.types.is_numeric_dtype(data[x]) else "bars"
 
 
-def _draw(axes: Axes, data: pd.DataFrame, x: str, curve: str, look: Mapping[Any, Style]) -> None:
+def _draw(axes: Axes, data: pd.DataFrame, x: str, curve: str, look: Mapping[Any, Style], share: bool) -> None:
     kind = _kind(data, x)
     if kind == "bars":
-        grouped_bars(axes, data, x, curve, dict(look))
+        grouped_bars(axes, data, x, curve, dict(look), share)
         return
     for name, rows in data.groupby(curve, sort=False, observed=True):
         ordered, style = rows.sort_values(x), look[name]

@@ -53,6 +53,11 @@ def label(column: str) -> str:
     return _words(column)
 
 
+def is_share(column: str) -> bool:
+    """Whether a column of results lies between 0 and 1."""
+    return "share" in label(column)
+
+
 def scale(column: str) -> float:
     """What the values of a column are divided by to be in the unit of its label."""
     return float(1 << 30) if column.endswith("_bytes") else 1.0
