@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -31,14 +30,6 @@ class ArtifactKind(StrEnum):
     BACKBONE = "backbone"
     ADAPTER = "adapter"
     KERNELS = "kernels"
-
-
-class LocationId(NamedTuple):
-    """One memory: a tier, the node it is on, and for device memory which of the node's GPUs."""
-
-    tier: Tier
-    node: int = -1
-    gpu: int = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -62,6 +62,10 @@ class NodeView(Protocol):
         """Whether the node's host cache holds this checkpoint."""
         ...
 
+    def stores(self, artifact: str) -> bool:
+        """Whether the node's storage holds it; otherwise it comes from the remote store first."""
+        ...
+
 
 class GpuView(Protocol):
     """A GPU: its memory, who is on it, which backbones it holds for sharing."""
@@ -93,6 +97,10 @@ class BackboneView(Protocol):
     def loaded(self) -> bool: ...
     @property
     def mapped_by(self) -> int: ...
+    @property
+    def in_use(self) -> bool:
+        """Whether a mapper runs, starts or has work bound; if not, it would be unmapped once what is idle has left."""
+        ...
 
 
 class ContainerView(Protocol):

@@ -36,6 +36,7 @@ class StepModel(Protocol):
     def span_s(self, line: tuple[float, float], context_tokens: int, batch: int, steps: int) -> float: ...
     def steps_within(self, line: tuple[float, float], context_tokens: int, batch: int, seconds: float) -> int: ...
     def host_s(self, batch: int, adapters: int = 0) -> float: ...
+    def prefill_host_s(self, requests: int) -> float: ...
 
 
 class Decoding:
@@ -112,6 +113,7 @@ class SimulatedRun:
         "_prefills",
         "_run",
         "_share",
+        "_started",
         "done",
         "steps",
     )
@@ -131,10 +133,13 @@ class SimulatedRun:
         self._share: float | None = None
         self._joining = [chunk.request for chunk in prefill if chunk.last]
         self._prefills = bool(prefill)
+        self._started = sum(not chunk.past for chunk in prefill)
         self._first_s = 0.0
         self._batch, self._context_tokens = len(decoding.ends), decoding.context_tokens
         if prefill:
             self._first_s = _prefill_step_s(decoding, prefill, adapters, rank)
+            resumed_s = decoding.model.prefill_host_s(len(prefill)) - decoding.model.prefill_host_s(self._started)
+            self._first_s -= resumed_s
         decode_steps = self._look_ahead()
         self._line = decoding.model.decode_line(self._batch, adapters, rank) if decode_steps else (0.0, 0.0)
         self.steps = max(1, min(at_most, decode_steps + self._prefills))
@@ -157,7 +162,9 @@ class SimulatedRun:
     def gpu_share(self) -> float:
         """Of its mean step as planned."""
         if self._share is None:
-            host_s = self._decoding.model.host_s(max(1, self._batch), self._adapters) * self.steps
+            model = self._decoding.model
+            host_s = model.host_s(max(1, self._batch), self._adapters) * self.steps
+            host_s += model.prefill_host_s(self._started)
             solo_s = self.solo_s(self.steps)
             self._share = max(0.0, 1.0 - host_s / solo_s) if solo_s > 0 else 1.0
         return self._share

@@ -115,7 +115,9 @@ class SimulatedBackend:
 
     def _load(self, artifact: Artifact, source: Tier, gpu: Gpu, fixed_s: float) -> Move:
         path = self._loaders[artifact.kind].between(source, Tier.DEVICE)
-        links = (gpu.node.storage, gpu.bus) if source is Tier.SSD else (gpu.bus,)
+        # An adapter's file is small and read between those of checkpoints: it neither queues for storage nor slows it.
+        reads = source is Tier.SSD and artifact.kind is ArtifactKind.BACKBONE
+        links = (gpu.node.storage, gpu.bus) if reads else (gpu.bus,)
         return self._move(artifact, links, path.bytes_per_s, fixed_s + path.fixed_s)
 
     def _move(self, artifact: Artifact, links: Sequence[Link], cap_per_s: float, fixed_s: float) -> Move:

@@ -43,7 +43,19 @@ class CheckpointCache:
 class Node:
     """A host: implements :class:`simlora.views.NodeView`."""
 
-    __slots__ = ("_env", "cache", "fetching", "gpus", "has_all", "index", "memory", "on_ssd", "remote", "storage")
+    __slots__ = (
+        "_env",
+        "cache",
+        "expected",
+        "fetching",
+        "gpus",
+        "has_all",
+        "index",
+        "memory",
+        "on_ssd",
+        "remote",
+        "storage",
+    )
 
     def __init__(
         self,
@@ -62,11 +74,17 @@ class Node:
         self.storage, self.remote = links
         self.gpus: list[Gpu] = []
         self.on_ssd: dict[str, None] = {}
+        self.expected: dict[int, int] = {}
         self.fetching: dict[str, simpy.Event] = {}
 
     @property
     def storage_wait_s(self) -> float:
-        return self.storage.backlog_s(self._env.now)
+        return self.storage.backlog_s(self._env.now) + sum(self.expected.values()) / self.storage.bytes_per_s
+
+    def expect_read(self, instance: int, backbone: Backbone) -> None:
+        """An instance under way will read this checkpoint from storage, unless the cache holds it."""
+        if backbone.name not in self.cache:
+            self.expected[instance] = backbone.weights_bytes
 
     def caches(self, checkpoint: str) -> bool:
         return checkpoint in self.cache

@@ -96,6 +96,10 @@ class BackboneProcess:
     def mapped_by(self) -> int:
         return len(self.mappers)
 
+    @property
+    def in_use(self) -> bool:
+        return any(i.state is not InstanceState.IDLE or i.bound for i in self.mappers.values())
+
     def __repr__(self) -> str:
         return f"<{self.backbone.name} on {self.gpu}>"
 

@@ -10,7 +10,7 @@ from simlora.actions import Dispatch, Evict, EvictBackbone, Eviction, Placement,
 from simlora.cluster.cluster import Cluster
 from simlora.cluster.processes import Instance
 from simlora.cluster.queues import Queues
-from simlora.entities import Function, QueuedRequest
+from simlora.entities import ArtifactKind, Function, QueuedRequest, Tier
 from simlora.errors import PolicyError
 from simlora.views import InstanceState
 
@@ -99,11 +99,13 @@ def check_start(policy: Any, start: Start, stages: Sequence[str], in_process: bo
         refuse(policy, now_s, f"starts a process for {start.function}; processes of this system serve {wants}")
     check_placement(policy, start.placement, cluster)
     if start.upto not in stages:
-        refuse(policy, now_s, f'no stage is named "{start.upto}"; there are {", ".join(stages)}')
+        refuse(policy, now_s, f'starts up to "{start.upto}"; what can be done ahead is {", ".join(stages)}')
     if start.function is not None and start.function.backbone is not start.backbone:
         refuse(policy, now_s, f"starts {start.function.id} with {start.backbone.name}, which is not its backbone")
     if instance is not None:
         check_free(policy, instance, cluster)
+        if start.placement.container is not instance.container:
+            refuse(policy, now_s, f"takes {instance} further in {start.placement.container}, which it is not in")
         if start.upto in instance.done:
             refuse(policy, now_s, f'takes {instance} to stage "{start.upto}", which it has behind it')
 
@@ -131,6 +133,8 @@ def check_eviction(
     check_free(policy, eviction.instance, cluster)
     if eviction.instance is keep:
         refuse(policy, cluster.now_s, f"evicts {keep}, for whose sake room was to be made")
+    if isinstance(eviction, Evict) and eviction.to is not None:
+        _check_spill(policy, eviction, stages, cluster)
     if isinstance(eviction, Evict) and eviction.stage not in eviction.instance.done:
         refuse(policy, cluster.now_s, f'takes {eviction.instance} back to before "{eviction.stage}", which is not done')
 
@@ -141,3 +145,24 @@ def check_keep(policy: Any, kept: Any, stages: Sequence[str], now_s: float) -> N
         refuse(policy, now_s, f"keeps {kept!r}; allowed is (stage, time), the stages are {', '.join(stages)}")
     if not isinstance(kept[1], int | float) or not kept[1] >= now_s:
         refuse(policy, now_s, f'keeps "{kept[0]}" until {kept[1]!r} s, which has passed')
+
+
+def _check_spill(policy: Any, eviction: Evict, stages: Sequence[str], cluster: Cluster) -> None:
+    """What leaves for host memory is an adapter that leaves the device, and fits its container."""
+    instance, function = eviction.instance, eviction.instance.function
+    leaving = stages[stages.index(eviction.stage) :] if eviction.stage in stages else ()
+    if eviction.to is not Tier.HOST or function is None or ArtifactKind.ADAPTER not in leaving:
+        refuse(
+            policy,
+            cluster.now_s,
+            f"moves {instance} from {eviction.stage} on to {eviction.to}; only adapters go to host",
+        )
+    if function.adapter.bytes > instance.container.free_bytes:
+        refuse(policy, cluster.now_s, f"moves the adapter of {instance} to {instance.container}, which lacks memory")
+
+
+def check_answer(policy: Any, answer: Any, kind: type | tuple[type, ...], call: str, now_s: float) -> None:
+    """The answer is of the kind that the role's Protocol says."""
+    if not isinstance(answer, kind):
+        names = [one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,))]
+        refuse(policy, now_s, f"{call} must answer {' or '.join(names)} (found {answer!r})")

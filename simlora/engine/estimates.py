@@ -23,12 +23,12 @@ class ProfileEstimates:
         self.stages = tuple(self._stages)
         self.preloadable = tuple(stage.name for stage in profile.startup if stage.preloadable)
         shares = system.sharing == "ipc"
-        self.shared_stages = tuple(s.name for s in profile.startup if shares and s.artifact is ArtifactKind.BACKBONE)
+        self.shared_stages = tuple(s.name for s in profile.startup if shares and s.shareable and s.moves)
         self._own_bytes = {function: self._stage_bytes(function) for function in functions}
         self._all_bytes = {function: sum(sizes.values()) for function, sizes in self._own_bytes.items()}
         self._shared_bytes = {f.backbone: self.backbone_process_bytes(f.backbone) for f in functions if shares}
         self._lines: dict[Function, tuple[float, float]] = {}
-        self._moves: dict[tuple[Function, str], float] = {}
+        self._moves: dict[tuple[Function, str, Tier], float] = {}
         self._kv: dict[Backbone, int] = {}
         self._activation: dict[Backbone, int] = {}
 
@@ -69,19 +69,24 @@ class ProfileEstimates:
             return found.shared_s
         if not found.moves:
             return found.seconds
-        if gpu is not None and gpu.node.caches(function.backbone.name) and found.artifact is ArtifactKind.BACKBONE:
-            return found.seconds + self._move_s(function, found, Tier.HOST)
-        key = (function, stage)
-        if key not in self._moves:
-            self._moves[key] = found.seconds + self._move_s(function, found, Tier.SSD)
-        return self._moves[key]
+        name = function.adapter.name if found.artifact is ArtifactKind.ADAPTER else function.backbone.name
+        if gpu is not None and gpu.node.caches(name):
+            return found.seconds + self._move_s(function, stage, Tier.HOST, Tier.DEVICE)
+        seconds = found.seconds + self._move_s(function, stage, Tier.SSD, Tier.DEVICE)
+        if gpu is not None and not gpu.node.stores(name):
+            seconds += self._move_s(function, stage, Tier.REMOTE, Tier.SSD)
+        return seconds
 
-    def _move_s(self, function: Function, stage: Stage, source: Tier) -> float:
-        if stage.artifact is ArtifactKind.ADAPTER:
-            loader, size_bytes = self.profile.engine.adapter_loader, function.adapter.bytes
-        else:
-            loader, size_bytes = self.system.loader, function.backbone.weights_bytes
-        return self.profile.load_s(size_bytes, (source, Tier.DEVICE), loader, self._node)
+    def _move_s(self, function: Function, stage: str, source: Tier, to: Tier) -> float:
+        key = (function, stage, source)
+        seconds = self._moves.get(key)
+        if seconds is None:
+            if self._stages[stage].artifact is ArtifactKind.ADAPTER:
+                loader, size_bytes = self.profile.engine.adapter_loader, function.adapter.bytes
+            else:
+                loader, size_bytes = self.system.loader, function.backbone.weights_bytes
+            seconds = self._moves[key] = self.profile.load_s(size_bytes, (source, to), loader, self._node)
+        return seconds
 
     def stage_host_bytes(self, function: Function, stage: str) -> int:
         return self._stages[stage].host_bytes
@@ -135,6 +140,9 @@ class ProfileEstimates:
         """Device bytes of a start-up stage of an engine for all functions of ``backbone``: its adapters are slots."""
         if stage.artifact is ArtifactKind.BACKBONE:
             return backbone.weights_bytes
+        if stage.artifact is ArtifactKind.CONTEXT:
+            step_tokens = self.profile.engine.batching.step_tokens or 0
+            return stage.device_bytes + self.engine_model(backbone).activation_bytes(step_tokens)
         if stage.artifact is ArtifactKind.ADAPTER:
             widest = max(f.adapter.bytes for f in self._functions if f.backbone is backbone)
             return (widest + self.profile.engine.lora.slot_bytes) * self.adapter_slots
@@ -144,9 +152,18 @@ class ProfileEstimates:
     def adapter_slots(self) -> int:
         return self.profile.engine.batching.max_loras or 1
 
+    @property
+    def host_copies(self) -> int | None:
+        """Adapters that a process keeps in host memory at most."""
+        return self.profile.engine.batching.max_cpu_loras
+
     def pool_bytes(self, backbone: Backbone, capacity_bytes: int) -> int:
-        """KV pool of such an engine on a GPU: the share it may use, less what its stages hold."""
-        fixed = sum(self.engine_stage_bytes(backbone, stage) for stage in self.profile.startup)
+        """KV pool of such an engine on a GPU: the share it may use, less what its stages hold.
+
+        Captured graphs lie outside that share, as in vLLM.
+        """
+        inside = (stage for stage in self.profile.startup if stage.artifact is not ArtifactKind.KERNELS)
+        fixed = sum(self.engine_stage_bytes(backbone, stage) for stage in inside)
         return int(capacity_bytes * self.profile.engine.kv.usable_fraction) - fixed
 
     # ------------------------------------------------------------------ requests

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
+from heapq import heappop, heappush
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import simpy
 from simlora.actions import Binding, ColdStart, Dispatch, Hold, Reject, ToInstance, Wait
 from simlora.cluster.processes import Instance
 from simlora.cluster.queues import Queues
-from simlora.engine.checks import check_formed, check_route_to, check_until, refuse
+from simlora.engine.checks import check_answer, check_formed, check_route_to, check_until
 from simlora.entities import Function, QueuedRequest
 from simlora.events import CauseKind, RequestRejected
 from simlora.results.recorder import REJECTED, TIMED_OUT
@@ -36,7 +36,8 @@ class FrontEnd:
         self._look_again_at: dict[Function, None] = {}
         self._retry: simpy.Event | None = None
         self._timeout_s = engine.system.limits.queue_timeout_s
-        self._deadlines: deque[tuple[float, QueuedRequest]] = deque()
+        self._deadlines: list[tuple[float, int, QueuedRequest]] = []
+        self._watching = False
 
     # ------------------------------------------------------------------ arrive
 
@@ -49,14 +50,12 @@ class FrontEnd:
             self._reject(request, "its KV fits no GPU")
             return
         engine.scaler.has_work(function)
-        if self._timeout_s is not None:
-            self._deadlines.append((request.arrived_s + self._timeout_s, request))
-            if len(self._deadlines) == 1:
-                self._watch_deadline()
         if function in self._cluster.held_back.by_function:
             self._cluster.held_back.push(request)
+            self._set_deadline(request)
         else:
             self._cluster.front.push(request)
+            self._set_deadline(request)
             self._look(request)
 
     def _look(self, request: QueuedRequest) -> None:
@@ -65,11 +64,18 @@ class FrontEnd:
         else:
             self._route((request,), request.function)
 
+    def _set_deadline(self, request: QueuedRequest) -> None:
+        if self._timeout_s is not None:
+            heappush(self._deadlines, (request.arrived_s + self._timeout_s, request.index, request))
+            if not self._watching:
+                self._watch_deadline()
+
     def _watch_deadline(self) -> None:
         """One timer, for the oldest request that still waits."""
-        while self._deadlines and not self._queue_of(self._deadlines[0][1]):
-            self._deadlines.popleft()
-        if self._deadlines:
+        while self._deadlines and not self._queue_of(self._deadlines[0][2]):
+            heappop(self._deadlines)
+        self._watching = bool(self._deadlines)
+        if self._watching:
             wait_s = max(0.0, self._deadlines[0][0] - self._cluster.now_s)
             self._engine.env.timeout(wait_s).callbacks.append(self._time_out)
 
@@ -80,10 +86,11 @@ class FrontEnd:
         return None
 
     def _time_out(self, timer: simpy.Event) -> None:
-        request = self._deadlines.popleft()[1]
-        if queues := self._queue_of(request):
-            queues.remove(request)
-            self._engine.resolve(request.index, TIMED_OUT)
+        while self._deadlines and self._deadlines[0][0] <= self._cluster.now_s:
+            request = heappop(self._deadlines)[2]
+            if queues := self._queue_of(request):
+                queues.remove(request)
+                self._engine.resolve(request.index, TIMED_OUT)
         self._watch_deadline()
 
     def _reject(self, request: QueuedRequest, why: str) -> None:
@@ -100,8 +107,7 @@ class FrontEnd:
             if isinstance(decision, Wait):
                 self._wait(decision.until_s)
                 return
-            if not isinstance(decision, Dispatch):
-                refuse(self._batching, cluster.now_s, f"next_batch must answer Dispatch or Wait (found {decision!r})")
+            check_answer(self._batching, decision, (Dispatch, Wait), "next_batch", cluster.now_s)
             function = check_formed(self._batching, decision, front, cluster.now_s)
             self._route(decision.admit, function)
 
@@ -124,6 +130,7 @@ class FrontEnd:
     def _route(self, work: Sequence[QueuedRequest], function: Function) -> None:
         cluster = self._cluster
         answer = self._routing.route(work, function, cluster)
+        check_answer(self._routing, answer, (ToInstance, ColdStart, Hold, Reject), "route", cluster.now_s)
         if isinstance(answer, ToInstance):
             instance = check_route_to(self._routing, answer.instance, function, cluster)
             if not self._engine.starter.bind(work, instance):
@@ -133,13 +140,10 @@ class FrontEnd:
                 self._hold_back(function, short=True)
         elif isinstance(answer, Hold):
             self._hold_back(function, short=False)
-        elif isinstance(answer, Reject):
+        else:
             for request in work:
                 cluster.front.remove(request)
                 self._reject(request, answer.why)
-        else:
-            allowed = "ToInstance, ColdStart, Hold or Reject"
-            refuse(self._routing, cluster.now_s, f"route must answer {allowed} (found {answer!r})")
 
     def _hold_back(self, function: Function, short: bool) -> None:
         """Until an instance of the function changes; if it is short of memory, also until some is free."""
@@ -153,6 +157,7 @@ class FrontEnd:
         """A bound request that could not run returns, short of memory."""
         self._cluster.held_back.push(request)
         self._short[request.function] = None
+        self._set_deadline(request)
 
     def instance_changed(self, instance: Instance) -> None:
         """It became ready or idle, or ended: held work that it could serve is looked at again."""

@@ -6,6 +6,7 @@ instance that is used all the time has one entry, not one per use.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from math import inf
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import simpy
 
 from simlora.cluster.processes import BackboneProcess, Container, Instance
-from simlora.engine.checks import check_keep
+from simlora.engine.checks import check_answer, check_keep
 from simlora.events import BackboneEvicted, CauseKind
 from simlora.views import InstanceState
 
@@ -52,7 +53,9 @@ class Idler:
         engine.front.instance_changed(instance)
         engine.front.memory_freed()
         if ran or instance.own_container or instance.on_demand:
-            for kept in self._keepalive.keep(instance, self._cluster):
+            answer = self._keepalive.keep(instance, self._cluster)
+            check_answer(self._keepalive, answer, Sequence, "keep", now_s)
+            for kept in answer:
                 check_keep(self._keepalive, kept, engine.estimates.stages, now_s)
                 self._keep(instance, *kept)
         instance.own_container = False

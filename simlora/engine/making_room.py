@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from simlora.actions import Demand, Evict, Eviction, Stop
 from simlora.cluster.hardware import Gpu
 from simlora.cluster.processes import Instance
-from simlora.engine.checks import check_eviction
+from simlora.engine.checks import check_answer, check_eviction
 from simlora.entities import Tier
 from simlora.events import CauseKind, InstanceEvicted
 
@@ -28,9 +28,25 @@ class RoomMaker:
         """Whether ``wanted_bytes`` are free on ``gpu``, after evictions if the policy names enough."""
         short_bytes = wanted_bytes - gpu.memory.free_bytes
         if short_bytes > 0:
-            victims = self._offloading.victims(Demand(short_bytes, gpu, keep), self._cluster)
-            self.evict(self._offloading, victims, keep)
+            self.evict(self._offloading, self._victims(short_bytes, gpu, keep), keep)
         return wanted_bytes <= gpu.memory.free_bytes
+
+    def make_slot(self, gpu: Gpu, limit: int) -> bool:
+        """Whether fewer than ``limit`` instances are on ``gpu``, after the policy has named some to end if need be.
+
+        A policy that would only take stages back makes no slot, and is not told to.
+        """
+        while len(gpu.instances) >= limit:
+            stops = [victim for victim in self._victims(gpu.free_bytes + 1, gpu, None) if isinstance(victim, Stop)]
+            if not stops:
+                return False
+            self.evict(self._offloading, stops[:1])
+        return True
+
+    def _victims(self, need_bytes: int, gpu: Gpu, keep: Instance | None) -> Sequence[Eviction]:
+        victims: Sequence[Eviction] = self._offloading.victims(Demand(need_bytes, gpu, keep), self._cluster)
+        check_answer(self._offloading, victims, Sequence, "victims", self._cluster.now_s)
+        return victims
 
     def evict(self, policy: Any, victims: Sequence[Eviction], keep: Instance | None = None) -> None:
         """Carry out evictions of a policy, each checked when its turn comes."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import simpy
 
 from simlora.actions import Evict, EvictBackbone, Plan, Start, Stop
-from simlora.engine.checks import check_start, check_until, refuse
+from simlora.engine.checks import check_answer, check_start, check_until, refuse
 from simlora.entities import Function
 from simlora.events import Cause, CauseKind
 
@@ -72,8 +72,7 @@ class _Asked:
             return
         self._next_s = engine.cluster.now_s + engine.system.plan_interval_s
         plan: Plan = policy.plan(causes, engine.cluster)
-        if not isinstance(plan, Plan):
-            refuse(policy, engine.cluster.now_s, f"plan must answer a Plan (found {plan!r})")
+        check_answer(policy, plan, Plan, "plan", engine.cluster.now_s)
         check_until(policy, plan.wake_at_s, engine.cluster.now_s)
         for action in plan.actions:
             if isinstance(action, Stop | Evict | EvictBackbone):
@@ -89,12 +88,14 @@ class _Asked:
         engine = self._engine
         starter = engine.starter
         in_process = engine.system.sharing == "in-process"
-        check_start(self._policy, start, engine.estimates.stages, in_process, engine.cluster)
+        always_on = engine.system.billing == "always-on"
+        ahead = engine.estimates.stages if always_on else engine.estimates.preloadable
+        check_start(self._policy, start, ahead, in_process, engine.cluster)
         if start.instance is not None:
             starter.advance(self._engine.cluster.find(start.instance), start.upto, self._policy)
             return
         instance = starter.start_ahead(
             start.function, start.backbone, start.placement, start.upto, start.why, self._policy
         )
-        if standing and self._engine.system.billing == "always-on":
+        if standing and always_on:
             starter.stand_ready(instance)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from simlora.cluster.hardware import Gpu
 from simlora.cluster.memory import Memory
 from simlora.cluster.processes import Container, Instance
-from simlora.entities import Backbone, Function, QueuedRequest
+from simlora.entities import ArtifactKind, Backbone, Function, QueuedRequest
 from simlora.latency.engines import Stage
 
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ class Reservations:
             instance.reserved[stage.name] = size_bytes
             if stage.name in self._estimates.shared_stages:
                 gpu.backbones[instance.backbone].mappers[instance.id] = instance
+            if stage.artifact is ArtifactKind.BACKBONE and (backbone_bytes or size_bytes):
+                gpu.node.expect_read(instance.id, instance.backbone)
         gpu.memory.take(device_bytes)
         instance.stage_bytes += device_bytes
         self._take_host(instance, host_bytes)
@@ -145,6 +147,7 @@ class Reservations:
         """Give up the stages from ``first`` on, done or reserved; the device bytes that frees."""
         device_bytes = host_bytes = 0
         done, reserved = instance.done, instance.reserved
+        instance.gpu.node.expected.pop(instance.id, None)
         reached = False
         for stage in self._stages:
             name = stage.name
@@ -167,15 +170,20 @@ class Reservations:
         del process.mappers[instance.id]
         if not process.mappers and process.loaded:
             self._engine.idler.backbone_unmapped(process)
+        elif not process.mappers and process.loading is None:
+            self._engine.idler.end_backbone(process, "nobody came to load it")
 
     def keep_on_host(self, instance: Instance, function: Function) -> None:
-        """A copy of the adapter in the container's host memory, if there is room for it."""
-        adapter, container = function.adapter, instance.container
-        if adapter.name not in instance.host_copies and adapter.bytes <= min(
-            container.free_bytes, container.gpu.node.memory.free_bytes
-        ):
+        """A copy of the adapter in the container's host memory, if it has room; the least recently loaded leaves."""
+        adapter, copies, container = function.adapter, instance.host_copies, instance.container
+        self._engine.usage.account(instance)
+        if adapter.name in copies:
+            self._give_host(instance, copies.pop(adapter.name))
+        elif len(copies) == self._estimates.host_copies:
+            self._give_host(instance, copies.pop(next(iter(copies))))
+        if adapter.bytes <= min(container.free_bytes, container.gpu.node.memory.free_bytes):
             self._take_host(instance, adapter.bytes)
-            instance.host_copies[adapter.name] = adapter.bytes
+            copies[adapter.name] = adapter.bytes
 
     def drop_host_copies(self, instance: Instance) -> None:
         """Give back what the instance kept on the host."""

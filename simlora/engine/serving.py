@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import simpy
 
-from simlora.actions import Dispatch, Wait
+from simlora.actions import Dispatch, Preempt, Wait
 from simlora.backends.base import PrefillChunk, Progress
 from simlora.cluster.processes import Instance, Running
-from simlora.engine.checks import check_admission, check_until, refuse
+from simlora.engine.checks import check_admission, check_answer, check_until, refuse
 from simlora.entities import QueuedRequest
 from simlora.events import RequestsPreempted
 from simlora.results.recorder import FINISHED
@@ -89,8 +89,7 @@ class Server:
                 yield from self._follow(instance, decision)
                 return decision.ask_again_after_steps or UNBOUNDED
             now_s = self._cluster.now_s
-            if not isinstance(decision, Wait):
-                refuse(self._batching, now_s, f"next_batch must answer Dispatch or Wait (found {decision!r})")
+            check_answer(self._batching, decision, Wait, "next_batch", now_s)
             check_until(self._batching, decision.until_s, now_s)
             if decision.until_s is not None:
                 self._engine.env.timeout(decision.until_s - now_s).callbacks.append(partial(self._ring, instance))
@@ -142,7 +141,7 @@ class Server:
         check_admission(self._batching, instance, decision, self._as_one, self._cluster.now_s)
         instance.chunk_tokens = decision.chunk_tokens
         self._engine.usage.kv_changes(instance)
-        self._preempt(instance, decision.preempt, decision.why)
+        self._preempt(self._batching, instance, decision.preempt, decision.why)
         for request in decision.admit:
             if not self._batch.admit(instance, request):
                 refuse(self._batching, self._cluster.now_s, f"admits {request}, for whose KV {instance} lacks memory")
@@ -227,22 +226,22 @@ class Server:
         if not self._batch.grows:
             return UNBOUNDED
         while not (steps := self._batch.steps_that_fit(instance)):
-            answer = self._engine.policies["preemption"].preempt(instance, self._cluster)
+            policy, now_s = self._engine.policies["preemption"], self._cluster.now_s
+            answer = policy.preempt(instance, self._cluster)
+            check_answer(policy, answer, Preempt, "preempt", now_s)
             if not answer.victims or len(answer.victims) >= len(instance.running):
-                refuse(self._engine.policies["preemption"], self._cluster.now_s, f"leaves {instance} no way to go on")
-            self._preempt(instance, answer.victims, answer.why)
+                refuse(policy, now_s, f"leaves {instance} no way to go on")
+            self._preempt(policy, instance, answer.victims, answer.why)
         return steps
 
-    def _preempt(self, instance: Instance, victims: Any, why: str) -> None:
+    def _preempt(self, policy: Any, instance: Instance, victims: Sequence[QueuedRequest], why: str) -> None:
         if not victims:
             return
         self._engine.usage.kv_changes(instance)
         for request in victims:
             running: Running | None = instance.running.get(request.index)
             if running is None:
-                refuse(
-                    self._engine.policies["preemption"], self._cluster.now_s, f"preempts {request}, which does not run"
-                )
+                refuse(policy, self._cluster.now_s, f"preempts {request}, which does not run or is named twice")
             self._batch.send_back(instance, running)
         where = instance.id, instance.gpu.index
         indices = tuple(request.index for request in victims)

@@ -72,7 +72,8 @@ class Simulation:
         self.seed = seed
         self.env = simpy.Environment()
         self.profile = load_profile(profile, system.engine)
-        self.estimates = ProfileEstimates(system, self.profile, load_node_type(cluster.node_type), functions)
+        self.node_type = load_node_type(cluster.node_type)
+        self.estimates = ProfileEstimates(system, self.profile, self.node_type, functions)
         self.cluster = Cluster(
             self.env,
             functions,
@@ -191,7 +192,7 @@ class Simulation:
             "billing": self.system.billing,
             "out_of_range": {"calls": self.backend.runs, "out": out},
             "steps": self.backend.steps,
-            "trust": [part._asdict() for part in self.profile.describe()],
+            "trust": [part._asdict() for part in self.profile.describe(self.system.loader, self.node_type)],
             "workload": self.workload.provenance,
         }
 

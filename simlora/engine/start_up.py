@@ -64,6 +64,7 @@ class StartUp:
         source: Tier | None = None
         if stage.name in self._shared:
             process = instance.gpu.backbones[instance.backbone]
+            instance.gpu.node.expected.pop(instance.id, None)
             if not process.loaded:
                 if process.loading is None:
                     process.loading = self._engine.env.process(self._load_backbone(process, stage))
@@ -71,6 +72,7 @@ class StartUp:
             artifact = None
         if artifact is not None:
             source = yield from self._find(artifact, instance)
+        instance.gpu.node.expected.pop(instance.id, None)
         yield from self._work(instance, self._engine.backend.stage(instance, stage, artifact, source))
         if artifact is not None and artifact.kind is ArtifactKind.BACKBONE:
             instance.gpu.node.cache.use(artifact.name, artifact.bytes)

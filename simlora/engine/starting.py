@@ -91,17 +91,8 @@ class Starter:
         if placement is None:
             return None
         check_placement(self._placement, placement, self._cluster)
-        gpu = self._cluster.gpus[placement.gpu.index]
-        return placement if self._has_slot(gpu, limits.instances_per_gpu) else None
-
-    def _has_slot(self, gpu: Gpu, limit: int | None) -> bool:
-        """Whether the GPU may have one more instance, after the offloading policy has ended some if need be."""
-        while limit is not None and len(gpu.instances) >= limit:
-            before = len(gpu.instances)
-            self._engine.room.make(gpu, gpu.free_bytes + 1, None)
-            if len(gpu.instances) == before:
-                return False
-        return True
+        gpu, limit = self._cluster.gpus[placement.gpu.index], limits.instances_per_gpu
+        return placement if limit is None or self._engine.room.make_slot(gpu, limit) else None
 
     # ------------------------------------------------------------------ ahead of demand
 

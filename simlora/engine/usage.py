@@ -43,10 +43,11 @@ class Usage:
             self.account(instance)
 
     def account_backbone(self, process: BackboneProcess) -> None:
-        """Up to now: starting until loaded, busy while a mapper's batch runs."""
+        """Up to now: starting until loaded if somebody waits for it, busy while a mapper's batch runs."""
         now_s = self._cluster.now_s
         if now_s > process.since_s:
-            state = (BUSY if process.active else IDLE) if process.loaded else STARTING
+            wanted = any(mapper.on_demand or mapper.own_container for mapper in process.mappers.values())
+            state = STARTING if wanted and not process.loaded else BUSY if process.active else IDLE
             where = process.id, -1, process.gpu.index
             self._record.usage(BACKBONE, *where, state, process.since_s, now_s, process.bytes, 0)
         process.since_s = now_s

@@ -50,8 +50,8 @@ class Batching(Sourced):
 
     padded: bool = Field(description="prompts of one prefill are padded to the longest")
     step_tokens: int | None = Field(default=None, gt=0, description="token budget of a step; none: no chunked prefill")
-    max_sequences: int | None = Field(default=None, gt=0)
     max_loras: int | None = Field(default=None, gt=0, description="adapter slots; none: one process per function")
+    max_cpu_loras: int | None = Field(default=None, gt=0, description="adapters kept in host memory; none: no bound")
 
 
 class KvMemory(Sourced):
@@ -78,7 +78,6 @@ class Stage(Sourced):
     shared_s: float | None = Field(default=None, ge=0)
     host_bytes: int = Field(default=0, ge=0)
     device_bytes: int = Field(default=0, ge=0)
-    scope: Literal["any", "function"] = Field(description="any: what it made serves any function")
     preloadable: bool
     shareable: bool
 

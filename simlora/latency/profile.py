@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,20 +85,18 @@ class Profile:
         except ValueError:
             raise unknown_name("tier", name, list(Tier)) from None
 
-    @cached_property
-    def _parts(self) -> tuple[tuple[str, Sourced], ...]:
+    def describe(self, loader: str | None = None, node: NodeType | None = None) -> list[Part]:
+        """(part, label, source, error, valid range) of all that a run rests on, with this loader and kind of node."""
         kernels, engine = self.kernels, self.engine
         named: list[tuple[str, Sourced]] = [("gpu", self.gpu)]
         named += [(f"kernels: {name}", part) for name, part in kernels if isinstance(part, Sourced)]
         named += [(f"{engine.name}: {name}", part) for name, part in engine if isinstance(part, Sourced)]
         named += [(f"{engine.name} start-up: {stage.name}", stage) for stage in engine.stage]
-        for loader in dict.fromkeys((engine.default_loader, engine.adapter_loader)):
-            named += [(f"{loader}: {way.source_tier} to {way.to_tier}", way) for way in load_loader(loader).path]
-        return tuple(named)
-
-    def describe(self) -> list[Part]:
-        """(part, label, source, error, valid range) of everything the profile says."""
-        return [Part(name, part.label, part.source, part.error, part.valid) for name, part in self._parts]
+        for name in dict.fromkeys((loader or engine.default_loader, engine.adapter_loader)):
+            named += [(f"{name}: {way.source_tier} to {way.to_tier}", way) for way in load_loader(name).path]
+        if node is not None:
+            named.append(("node: storage, network, remote store", node))
+        return [Part(name, part.label, part.source, part.error, part.valid) for name, part in named]
 
     def out_of_range(self) -> dict[str, int]:
         """Calls beyond the measured range so far, over all models: {"prefill": n, "decode": n}."""

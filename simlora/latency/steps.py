@@ -183,6 +183,10 @@ class ModelLatency:
             seconds += self._host_lora_s + self._host_adapter_s * adapters + self._host_lora_sequence_s * batch
         return seconds
 
+    def prefill_host_s(self, requests: int) -> float:
+        """Host seconds that a step takes beyond those of any step for starting so many requests."""
+        return self._dispatch_s + self._request_s * requests if requests else 0.0
+
     def linear_s(self, tokens: int, logits: int) -> float:
         """All projections over ``tokens`` rows, norms and activations, and the head over ``logits`` rows."""
         rows = self._layers_s(tokens) + self._linear_row_s * tokens + self._linear_s
@@ -257,7 +261,7 @@ class ModelLatency:
             self.out_of_range.tick_prefill(tokens, self._max_prefill_tokens)
         seconds = self.host_s(batch, adapters) + self.linear_s(tokens, batch) + self.lora_s(tokens, adapters, rank)
         if prefill_requests:
-            seconds += self._dispatch_s + self._request_s * prefill_requests
+            seconds += self.prefill_host_s(prefill_requests)
             seconds += self._prefill_attention(new_tokens * self._qkvo_bytes) + self._pair_s * new_tokens_sq
         if decode_batch:
             seconds += self._decode_attention_s + self._decode_attention_row_s * decode_batch

@@ -21,6 +21,8 @@ from simlora.results.tables import Floats
 
 WHISKER: dict[str, Any] = {"ecolor": "#000000", "elinewidth": 0.7, "capsize": 1.5, "capthick": 0.7}
 BAR_RANGE = 20.0
+LEVEL_CHARACTERS = 50
+"""Of the names of all groups together, up to which they stand side by side in half a text's width."""
 
 
 def bars(
@@ -130,12 +132,14 @@ def grouped_bars(
     if as_points:
         axes.set_yscale("log")
         axes.margins(x=0.08)
-    axes.set_xticks(range(len(at)), [str(name) for name in at])
+    names = [str(name) for name in at]
+    slanted = sum(map(len, names)) > LEVEL_CHARACTERS
+    axes.set_xticks(range(len(at)), names, rotation=20 if slanted else 0, ha="right" if slanted else "center")
     axes.tick_params(axis="x", length=0)
     axes.grid(True, axis="y")
 
 
 def whiskers(rows: pd.DataFrame) -> Floats:
-    """Distances below and above each estimate; none where there is no interval."""
+    """Distances below and above each estimate; NaN, which is not drawn, where there is no interval."""
     below, above = rows["estimate"] - rows["low"], rows["high"] - rows["estimate"]
-    return np.asarray(np.nan_to_num(np.array([below, above], float)).clip(min=0.0))
+    return np.array([below, above], float).clip(min=0.0)

@@ -26,9 +26,9 @@ def idle_bytes(instances: Mapping[int, InstanceView]) -> int:
 
 
 def reclaimable_bytes(gpu: GpuView, keep: Backbone | None = None) -> int:
-    """Bytes free on a GPU once all that is idle there has left, backbone processes nobody maps included."""
-    unmapped = sum(b.bytes for b in gpu.backbones.values() if b.loaded and not b.mapped_by and b.backbone is not keep)
-    return gpu.free_bytes + idle_bytes(gpu.instances) + unmapped
+    """Bytes free on a GPU once all that is idle there has left, and the backbones that nobody maps then."""
+    unused = sum(b.bytes for b in gpu.backbones.values() if b.loaded and not b.in_use and b.backbone is not keep)
+    return gpu.free_bytes + idle_bytes(gpu.instances) + unused
 
 
 @dataclass

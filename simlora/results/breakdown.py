@@ -18,8 +18,7 @@ def breakdown(requests: pa.Table, events: pa.Table) -> dict[str, float]:
 
     ``queue``: from arrival until bound to an instance (batching included). ``start-up: STAGE``: from then until
     the instance was ready, as far as the stage was under way on it; stages under way at once share that time.
-    ``start-up: waiting``: the rest of it, with no stage under way (memory was made, a shared backbone came up
-    elsewhere). ``instance wait``: from ready until the request's batch began. ``prefill``: until its first token.
+    ``start-up: waiting``: the rest of it, with no stage under way. ``instance wait``: from ready until the request's batch began. ``prefill``: until its first token.
     ``decode``: until its finish. NaN throughout if no request finished.
     """
     done = requests.filter(pa.array(words(requests, "outcome").are("finished")))

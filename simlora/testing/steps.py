@@ -53,3 +53,7 @@ class ConstantSteps:
     def host_s(self, batch: int, adapters: int = 0) -> float:
         """``host_part_s``."""
         return self.host_part_s
+
+    def prefill_host_s(self, requests: int) -> float:
+        """None beyond that of any step."""
+        return 0.0

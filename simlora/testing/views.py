@@ -49,6 +49,9 @@ class FrozenNode:
     def caches(self, checkpoint: str) -> bool:
         return checkpoint in self.cached
 
+    def stores(self, artifact: str) -> bool:
+        return True
+
     def __repr__(self) -> str:
         return f"<node {self.index}>"
 
@@ -88,6 +91,10 @@ class FrozenBackbone:
     @property
     def mapped_by(self) -> int:
         return len(self.mappers)
+
+    @property
+    def in_use(self) -> bool:
+        return any(i.state is not InstanceState.IDLE or i.bound for i in self.mappers.values())
 
 
 @dataclass(frozen=True, eq=False, repr=False)

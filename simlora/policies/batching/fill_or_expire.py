@@ -74,7 +74,7 @@ class FillOrExpire:
             rule = self._rules.get(function) or self._rule(function, view)
             waiting = len(queue)
             expires_s = queue[0].arrived_s + self._delay_s(rule, waiting)
-            if now_s >= expires_s or (waiting > 1 and waiting >= self._size(rule, queue)):
+            if now_s >= expires_s or waiting >= self._size(rule, queue):
                 due.append(function)
             elif expires_s < wake_s:
                 wake_s = expires_s

@@ -59,7 +59,7 @@ class Pckp:
     merely to pre-load. SwarmLoRA: the sum of rates. Assumptions: a function's items go to one container at a time, the
     one whose GPU holds its backbone, then with the fewest processes, then with the most memory; they are worth nothing
     while ``copies`` idle or pre-loading instances of it are as far already; ``min_rate_per_s`` and ``min_density``
-    (per second and byte, times seconds) are 0, as what fits costs nothing.
+    (per second and byte, times seconds) are 0.
 
     Only functions touched by a cause or an event since they were last found complete are looked at.
     """

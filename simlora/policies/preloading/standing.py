@@ -71,7 +71,7 @@ class Everything:
 class AlwaysOn:
     """At the start, one engine per GPU that serves every function of one backbone.
 
-    Every backbone gets one GPU, the others go to the backbone with the most functions per GPU it has (D'Hondt's rule;
+    Every backbone gets one GPU, the others go to the backbone with the most functions per GPU it has (Adams' rule;
     assumption: an operator deals reserved GPUs by the number of functions, not knowing their traffic).
     """
 
