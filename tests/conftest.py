@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
+
+HANGS_AFTER_S = 20
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +20,17 @@ def data_dir() -> Path:
     if not value or not (Path(value) / "traces").is_dir():
         pytest.skip("SIMLORA_DATA does not name a folder holding traces/")
     return Path(value)
+
+
+@pytest.fixture
+def no_hang() -> Iterator[None]:
+    """A test that runs on and on fails instead."""
+
+    def give_up(number: int, frame: FrameType | None) -> None:
+        raise AssertionError(f"hangs: still running after {HANGS_AFTER_S} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, HANGS_AFTER_S, HANGS_AFTER_S)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)

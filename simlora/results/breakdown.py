@@ -18,8 +18,8 @@ def breakdown(requests: pa.Table, events: pa.Table) -> dict[str, float]:
 
     ``queue``: from arrival until bound to an instance (batching included). ``start-up: STAGE``: from then until
     the instance was ready, as far as the stage was under way on it; stages under way at once share that time.
-    ``start-up: waiting``: the rest of it, with no stage under way. ``instance wait``: from ready until the request's batch began. ``prefill``: until its first token.
-    ``decode``: until its finish. NaN throughout if no request finished.
+    ``start-up: waiting``: the rest of it, with no stage under way. ``instance wait``: from ready until the request's
+    batch began. ``prefill``: until its first token. ``decode``: until its finish. NaN throughout if none finished.
     """
     done = requests.filter(pa.array(words(requests, "outcome").are("finished")))
     arrived, bound, ready, started, first, finished = (
