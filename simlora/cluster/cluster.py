@@ -138,8 +138,18 @@ class Cluster:
         """One more or fewer request of ``function`` bound to an instance and not finished."""
         self._unfinished[function] += change
 
-    def memories(self) -> list[Memory]:
-        """Every memory there is."""
-        found = [gpu.memory for gpu in self.gpus]
-        found += [node.memory for node in self.nodes] + [node.cache.memory for node in self.nodes]
-        return found + [container.memory for container in self.containers.values()]
+    def check_bytes(self) -> None:
+        """Every memory holds what its holders say, no more and no less (design law 8).
+
+        Raises :class:`AccountingError` otherwise, a fault of the engine.
+        """
+        for gpu in self.gpus:
+            instances = list(gpu.instances.values())
+            gpu.memory.check(sum(i.device_bytes for i in instances) + sum(b.bytes for b in gpu.backbones.values()))
+            for instance in instances:
+                if instance.kv is not gpu.memory:
+                    instance.kv.check(sum(instance.held.values()))
+        for container in self.containers.values():
+            container.memory.check(sum(i.host_bytes for i in container.instances.values()))
+        for node in self.nodes:
+            node.memory.check(sum(i.host_bytes for gpu in node.gpus for i in gpu.instances.values()))

@@ -8,17 +8,14 @@ class AccountingError(RuntimeError):
 
 
 class Memory:
-    """``used_bytes`` of ``capacity_bytes``, with totals so that conservation can be checked at the end."""
+    """``free_bytes`` of ``capacity_bytes``."""
 
-    __slots__ = ("capacity_bytes", "free_bytes", "freed_bytes", "name", "peak_bytes", "taken_bytes")
+    __slots__ = ("capacity_bytes", "free_bytes", "name")
 
     def __init__(self, name: str, capacity_bytes: int):
         self.name = name
         self.capacity_bytes = capacity_bytes
         self.free_bytes = capacity_bytes
-        self.peak_bytes = 0
-        self.taken_bytes = 0
-        self.freed_bytes = 0
 
     @property
     def used_bytes(self) -> int:
@@ -29,21 +26,14 @@ class Memory:
         if not 0 <= size_bytes <= self.free_bytes:
             raise AccountingError(f"{self.name}: {size_bytes} bytes wanted, {self.free_bytes} free")
         self.free_bytes -= size_bytes
-        self.taken_bytes += size_bytes
-        used = self.capacity_bytes - self.free_bytes
-        if used > self.peak_bytes:
-            self.peak_bytes = used
 
     def give(self, size_bytes: int) -> None:
         """Raises :class:`AccountingError` if that much is not in use."""
         if not 0 <= size_bytes <= self.capacity_bytes - self.free_bytes:
             raise AccountingError(f"{self.name}: {size_bytes} bytes given back, {self.used_bytes} in use")
         self.free_bytes += size_bytes
-        self.freed_bytes += size_bytes
 
-    def check(self) -> None:
-        """Conservation: taken = freed + in use."""
-        if self.taken_bytes != self.freed_bytes + self.used_bytes:
-            raise AccountingError(
-                f"{self.name}: {self.taken_bytes} taken, {self.freed_bytes} freed, {self.used_bytes} used"
-            )
+    def check(self, held_bytes: int) -> None:
+        """Raises :class:`AccountingError` unless what is in use is what its holders say they hold."""
+        if self.used_bytes != held_bytes:
+            raise AccountingError(f"{self.name}: {self.used_bytes} bytes in use, but {held_bytes} held")

@@ -39,6 +39,11 @@ class Idler:
         self._timer: simpy.Event | None = None
         self._timer_s = inf
 
+    @property
+    def waiting(self) -> bool:
+        """Whether something idle is still to be let go."""
+        return bool(self._deadlines)
+
     # ------------------------------------------------------------------ instances and containers
 
     def became_idle(self, instance: Instance) -> None:

@@ -37,7 +37,7 @@ class RoomMaker:
         A policy that would only take stages back makes no slot, and is not told to.
         """
         while len(gpu.instances) >= limit:
-            stops = [victim for victim in self._victims(gpu.free_bytes + 1, gpu, None) if isinstance(victim, Stop)]
+            stops = [victim for victim in self._victims(1, gpu, None) if isinstance(victim, Stop)]
             if not stops:
                 return False
             self.evict(self._offloading, stops[:1])

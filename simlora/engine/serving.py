@@ -76,6 +76,8 @@ class Server:
                 ask_again = yield from self._look(instance)
                 if not instance.running:
                     break
+                if instance.changed:
+                    continue
             progress = yield from self._segment(instance, ask_again)
             ask_again -= progress.steps
             instance.changed = instance.changed or bool(progress.finished)

@@ -111,8 +111,7 @@ class Simulation:
             with rare_collections():
                 self._to_the_end(engine, horizon_s)
         engine.usage.close()
-        for memory in self.cluster.memories():
-            memory.check()
+        self.cluster.check_bytes()
         tables = self.record.tables(self.workload, self.functions)
         return RunRecord(*tables, self._facts())
 
@@ -146,7 +145,8 @@ class Simulation:
             self._until_all_ended(engine)
         except EmptySchedule:
             raise StalledError(self._stalled(engine)) from None
-        self.env.run()
+        while engine.idler.waiting:
+            self.env.step()
 
     def _until_all_ended(self, engine: Engine) -> None:
         """Step by step, looking now and then whether requests still move: policies can keep a clock busy for ever."""
