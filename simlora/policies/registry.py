@@ -98,6 +98,7 @@ def make_policy(role: str, options: Mapping[str, Any], base_dir: Path, where: st
 
 def _import_from(module_name: str, base_dir: Path, where: str) -> Any:
     places = [str(base_dir.resolve()), str(Path.cwd())]
+    _forget_namesake(module_name, places)
     sys.path[:0] = places
     try:
         return importlib.import_module(module_name)
@@ -106,3 +107,14 @@ def _import_from(module_name: str, base_dir: Path, where: str) -> Any:
     finally:
         for place in places:
             sys.path.remove(place)
+
+
+def _forget_namesake(module_name: str, places: list[str]) -> None:
+    """A module of the same name that another experiment's folder has brought in is not the one meant here."""
+    loaded = getattr(sys.modules.get(module_name), "__file__", None)
+    for place in places:
+        path = Path(place, *module_name.split(".")).with_suffix(".py")
+        if path.exists():
+            if loaded is not None and Path(loaded).resolve() != path.resolve():
+                del sys.modules[module_name]
+            return
