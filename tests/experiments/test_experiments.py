@@ -1,0 +1,71 @@
+"""Everything in experiments/ can be run, and the paper's timeline comes out as its README says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from simlora.study.experiment import read_study
+from simlora.study.grid import build_grid
+from simlora.study.regime import regimes, survey
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+FILES = sorted(EXPERIMENTS.glob("*/experiment.toml"))
+GOLDEN = Path(__file__).with_name("timeline.md")
+
+Script = Callable[[str], ModuleType]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
+def test_every_experiment_is_valid_and_has_traffic(path: Path, request: pytest.FixtureRequest) -> None:
+    grid = build_grid(read_study(path, []))
+    if "azure-functions-2019/" in path.read_text(encoding="utf-8"):
+        request.getfixturevalue("data_dir")
+    traffic = survey(grid)
+    assert len(traffic) == len(grid.workloads)
+    assert all(one.requests > 0 for one in traffic)
+
+
+def test_pressure_is_pressure() -> None:
+    grid = build_grid(read_study(EXPERIMENTS / "pressure" / "experiment.toml", []))
+    found = {regime.scenario: regime for regime in regimes(grid, survey(grid))}
+    three = found["bytes-x3"]
+    assert 2.7 < three.unshared_bytes / three.there_bytes < 3.3
+    many = [cell for cell in grid.cells if cell.scenario == "64-functions"]
+    assert {(len(cell.functions), cell.cluster.gpus) for cell in many} == {(64, 4)}
+    assert grid.study.experiment.seeds == 10
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(one for one in EXPERIMENTS.iterdir() if one.is_dir()), ids=lambda one: one.name
+)
+def test_every_folder_says_how_to_run_it(folder: Path) -> None:
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    assert f"experiments/{folder.name}/" in text
+    assert "minute" in text
+
+
+def test_timeline_is_as_written_down(timeline_run: Path, script: Script) -> None:
+    assert script("timeline/timeline.py").report(timeline_run) == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_the_readme_of_the_timeline_shows_that_table() -> None:
+    readme = (EXPERIMENTS / "timeline" / "README.md").read_text(encoding="utf-8")
+    assert GOLDEN.read_text(encoding="utf-8").strip() in readme
+
+
+def test_tolerance_is_the_larger_of_both(script: Script) -> None:
+    timeline = script("timeline/timeline.py")
+    assert not timeline.too_far(0.34, 0.2)
+    assert timeline.too_far(0.36, 0.2)
+    assert not timeline.too_far(3.44, 3.0)
+    assert timeline.too_far(3.46, 3.0)
+
+
+def test_tables_hold_every_system(timeline_run: Path, script: Script) -> None:
+    lines = list(script("tables.py").report(timeline_run))
+    for system in ("insta-infer", "serverless-llm", "serverless-lora", "no host cache", "kill on use"):
+        assert sum(line.startswith(f"| {system} |") for line in lines) >= 2
