@@ -74,7 +74,7 @@ def check_admission(policy: Any, at: Instance, decision: Dispatch, batch_ends_as
 
 def check_route_to(policy: Any, instance: Any, function: Function, cluster: Cluster) -> Instance:
     """The instance exists and serves the function."""
-    found: Instance | None = cluster.instances_of(function).get(instance.id)
+    found: Instance | None = cluster.instances_of(function).get(getattr(instance, "id", -1))
     if found is None or found is not instance:
         refuse(policy, cluster.now_s, f"routes {function.id} to {instance}, which does not serve it")
     return found

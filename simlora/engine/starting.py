@@ -77,6 +77,9 @@ class Starter:
         owner = None if self._system.sharing == "in-process" else function
         if not self._reservations.make_room(owner, function.backbone, container, gpu, stages, work, None):
             return False
+        if container is not None and container.id not in self._cluster.containers:
+            # It ended with its last process, to make room.
+            container, stages = None, list(self._reservations.missing(()))
         instance = self._create(owner, function.backbone, gpu, container, on_demand=True, why=why)
         self._reservations.take(instance, stages, work)
         self._engine.server.bring_to_life(instance)

@@ -118,6 +118,8 @@ def parse_system(values: Mapping[str, Any], where: str) -> SystemConfig:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
+        if not key:
+            raise ConfigError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
         if first["type"] == "extra_forbidden":
             fields = Limits.model_fields if key.startswith("limits.") else SystemConfig.model_fields
             raise ConfigError(f'{where}: no key "{key}"{did_you_mean(key.rpartition(".")[2], fields)}') from None
