@@ -17,6 +17,7 @@ GAPS_S = (0.0, 0.003, 0.06, 0.4, 2.0, 11.0, 45.0, 130.0)
 
 SERVERLESS: dict[str, Sequence[Any]] = {
     "sharing": ("none", "ipc"),
+    "containers": ("dedicated", "shared", "packed"),
     "completion": ("own_end", "batch_end"),
     "host_cache_fraction": (0.0, 0.1),
     "storage": ("fair", "fifo"),

@@ -1,0 +1,157 @@
+"""Laws 1 and 2: a decision follows from what was observed and seen, and from nothing that lies in the future."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from simlora.engine import Simulation
+from simlora.policies.base import Binds, Observes, PolicyContext
+from simlora.systems.config import build_policies
+from simlora.testing.scenario import ROW, Scenario, make_functions, make_workload
+from simlora.testing.strategies import scenarios, traffic
+from simlora.workload.workload import stream
+
+pytestmark = pytest.mark.usefixtures("no_hang")
+LAW = settings(
+    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+LONGEST = 400
+
+
+@LAW
+@given(scenario=scenarios())
+def test_a_second_run_decides_the_same(scenario: Scenario, listen: Callable[[Simulation], list[Any]]) -> None:
+    logs = []
+    for _ in range(2):
+        simulation = scenario.simulation()
+        logs.append(listen(simulation))
+        simulation.run()
+    assert logs[0] == logs[1]
+
+
+def shadow(simulation: Simulation) -> list[str]:
+    """Fresh policies that are told and asked what the run's own are, at the same moments; questions they part on."""
+    own, parted = simulation.policies, list[str]()
+    fresh = build_policies(simulation.system, Path())
+    for role, policy in fresh.items():
+        if isinstance(policy, Binds):
+            rng = stream(simulation.seed, f"policy/{simulation.system.name}/{role}")
+            policy.bind(PolicyContext(simulation.functions, simulation.estimates, fresh["forecast"], rng))
+    for role, method in METHODS:
+        double(own[role], fresh[role], method, parted)
+    return parted
+
+
+METHODS = (
+    ("routing", "route"),
+    ("placement", "place"),
+    ("batching", "next_batch"),
+    ("preloading", "plan"),
+    ("offloading", "victims"),
+    ("preemption", "preempt"),
+    ("keepalive", "keep"),
+    ("scaling", "desired"),
+    ("forecast", "observe_arrival"),
+)
+
+
+def double(own: Any, fresh: Any, method: str, parted: list[str]) -> None:
+    ask, ask_again = getattr(own, method), getattr(fresh, method)
+
+    def both(*question: Any) -> Any:
+        answer, again = ask(*question), ask_again(*question)
+        if repr(answer) != repr(again):
+            parted.append(f"{method}{question[:-1]}: {answer}, again {again}")
+        return answer
+
+    setattr(own, method, both)
+    if isinstance(own, Observes):
+        own_observe, fresh_observe = own.observe, fresh.observe
+
+        def observe(event: Any) -> None:
+            own_observe(event)
+            fresh_observe(event)
+
+        own.observe = observe  # type: ignore[method-assign]
+
+
+@LAW
+@given(scenario=scenarios())
+def test_fresh_policies_told_the_same_answer_the_same(scenario: Scenario) -> None:
+    simulation = scenario.simulation()
+    parted = shadow(simulation)
+    simulation.run()
+    assert parted == []
+
+
+def with_another_future(scenario: Scenario, after_s: float, rows: list[ROW], longer: int) -> Scenario:
+    """Other arrivals after a moment, and more tokens for all that have not ended by then; policies see one limit."""
+    old, finished_s = scenario.workload, np.asarray(scenario.run().requests["finished_s"])
+    output = np.where(finished_s < after_s, old.output_tokens, old.output_tokens + longer)
+    columns = old.arrived_s.tolist(), old.function.tolist(), old.prompt_tokens.tolist(), output.tolist()
+    past = [row for row in zip(*columns, strict=True) if row[0] <= after_s]
+    future = [(after_s + at_s + 0.01, *rest) for at_s, *rest in rows]
+    return replace(scenario, workload=make_workload([*past, *future], max_new_tokens=LONGEST))
+
+
+@LAW
+@given(data=st.data(), scenario=scenarios(longest=LONGEST // 2), longer=st.integers(0, LONGEST // 2))
+def test_the_future_of_a_trace_changes_no_decision_before_it(
+    data: st.DataObject, scenario: Scenario, longer: int, listen: Callable[[Simulation], list[Any]]
+) -> None:
+    output = scenario.workload
+    scenario = replace(scenario, workload=replace(output, max_new_tokens=np.full(len(output), LONGEST, np.int32)))
+    after_s = data.draw(st.floats(0.0, float(output.arrived_s[-1]) + 20.0))
+    rows = data.draw(traffic(len(scenario.functions), most=4))
+    logs = []
+    for world in (scenario, with_another_future(scenario, after_s, rows, longer)):
+        simulation = world.simulation()
+        log = listen(simulation)
+        simulation.run()
+        logs.append([decision for decision in log if decision.at_s < after_s])
+    assert logs[0] == logs[1]
+
+
+# ---------------------------------------------------------------------------------------------- these laws can fail
+
+
+def small() -> Scenario:
+    rows = [(0.0, 0, 100, 30), (3.0, 1, 100, 5), (30.0, 0, 100, 30), (31.0, 1, 100, 50), (60.0, 0, 100, 9)]
+    return Scenario("serverless-lora", make_functions("llama-2-7b", "llama-2-7b"), make_workload(rows, LONGEST))
+
+
+def test_a_policy_that_keeps_count_of_its_own_parts_from_a_fresh_one() -> None:
+    simulation, asked = small().simulation(), [0]
+    keepalive = simulation.policies["keepalive"]
+
+    def less_each_time(instance: Any, view: Any) -> Any:
+        asked[0] += 1
+        return type(keepalive).keep(keepalive, instance, view) if asked[0] % 2 else (("container", view.now_s + 1.0),)
+
+    keepalive.keep = less_each_time
+    parted = shadow(simulation)
+    simulation.run()
+    assert parted
+
+
+def peeking_at(tokens: int) -> Callable[[Any, Any], Any]:
+    return lambda instance, view: (("container", view.now_s + 10.0 + tokens),)
+
+
+def test_a_policy_that_peeks_at_output_lengths_is_found_out(listen: Callable[[Simulation], list[Any]]) -> None:
+    logs = []
+    for world in (small(), with_another_future(small(), 30.5, [], longer=100)):
+        simulation = world.simulation()
+        simulation.policies["keepalive"].keep = peeking_at(int(simulation.workload.output_tokens.sum()))
+        log = listen(simulation)
+        simulation.run()
+        logs.append([decision for decision in log if decision.at_s < 30.5])
+    assert logs[0] != logs[1]

@@ -1,0 +1,60 @@
+"""Each customer's sojourn, one by one, against the recursion that defines the queue; at loads where means are noisy."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+Make = Callable[..., Any]
+CUSTOMERS = 3_000
+
+
+def first_come_first_served(arrived: list[float], services: list[float], servers: int) -> list[float]:
+    """Kiefer and Wolfowitz: each customer takes the server that is free first."""
+    free_at, found = [0.0] * servers, []
+    for at, service in zip(arrived, services, strict=True):
+        end = max(at, heapq.heappop(free_at)) + service
+        heapq.heappush(free_at, end)
+        found.append(end - at)
+    return found
+
+
+def processor_sharing(arrived: list[float], services: list[float]) -> list[float]:
+    """Between two events each of n customers gets 1/n of the time; the work left of each is kept."""
+    now, left, found = 0.0, dict[int, float](), [0.0] * len(arrived)
+    coming = 0
+    while coming < len(arrived) or left:
+        next_arrival = arrived[coming] if coming < len(arrived) else np.inf
+        first = min(left, key=lambda i: left[i], default=-1)
+        next_end = now + left[first] * len(left) if left else np.inf
+        at = min(next_arrival, next_end)
+        left = {i: work - (at - now) / len(left) for i, work in left.items()}
+        now = at
+        if next_end <= next_arrival:
+            found[first] = now - arrived[first]
+            del left[first]
+        else:
+            left[coming] = services[coming]
+            coming += 1
+    return found
+
+
+@pytest.mark.parametrize("load", [0.5, 0.9])
+@pytest.mark.parametrize("servers", [1, 3])
+@pytest.mark.parametrize("exponential", [True, False])
+def test_waiting_in_line(load: float, servers: int, exponential: bool, customers: Make, sojourns: Make) -> None:
+    inputs = customers(CUSTOMERS, load * servers, 7, exponential=exponential)
+    expected = first_come_first_served(inputs.arrived.tolist(), inputs.services.tolist(), servers)
+    np.testing.assert_allclose(sojourns(inputs, servers), expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("load", [0.5, 0.8])
+@pytest.mark.parametrize("exponential", [True, False])
+def test_sharing_a_processor(load: float, exponential: bool, customers: Make, sojourns: Make) -> None:
+    inputs = customers(CUSTOMERS, load, 8, exponential=exponential)
+    expected = processor_sharing(inputs.arrived.tolist(), inputs.services.tolist())
+    np.testing.assert_allclose(sojourns(inputs, 45, one_gpu=True), expected, atol=1e-8)
