@@ -6,7 +6,8 @@
         def make_policy(self):
             return Mine(depth=4)
 
-They need hypothesis and pytest, which simlora itself does not.
+``Scenario`` runs a system on a small workload through the real engine, with ``ConstantSteps`` for timelines that can be
+worked out by hand; ``scenarios`` draws such runs. They need hypothesis and pytest, which simlora itself does not.
 """
 
 from simlora.testing.contracts import (
@@ -23,12 +24,16 @@ from simlora.testing.contracts import (
     ScalingContract,
 )
 from simlora.testing.estimates import TableEstimates
+from simlora.testing.scenario import Scenario, make_functions, make_workload
+from simlora.testing.steps import ConstantSteps
+from simlora.testing.strategies import scenarios
 from simlora.testing.views import Snapshot
 from simlora.testing.worlds import World, make_world, worlds
 
 __all__ = [
     "CONTRACTS",
     "BatchingContract",
+    "ConstantSteps",
     "ForecastContract",
     "KeepAliveContract",
     "OffloadingContract",
@@ -38,9 +43,13 @@ __all__ = [
     "PreloadingContract",
     "RoutingContract",
     "ScalingContract",
+    "Scenario",
     "Snapshot",
     "TableEstimates",
     "World",
+    "make_functions",
+    "make_workload",
     "make_world",
+    "scenarios",
     "worlds",
 ]
