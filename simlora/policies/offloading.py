@@ -92,7 +92,7 @@ class ValueDensity:
         for name in sorted(processes):
             if not mappers[processes[name].backbone]:
                 heapq.heappush(heap, (self._backbone_density(processes[name], view.now_s), -1, name))
-        evicted: dict[int, Evict] = {}
+        taken_back: dict[int, str] = {}
         backbones: list[EvictBackbone] = []
         freed_bytes = 0
         while heap and freed_bytes < demand.need_bytes:
@@ -103,7 +103,7 @@ class ValueDensity:
                 continue
             cut, (instance, stages) = cuts[instance_id], left[instance_id]
             freed_bytes += cut.bytes
-            evicted[instance_id] = self._evict(instance, cut.stage)
+            taken_back[instance_id] = cut.stage
             taken = stages[: stages.index(cut.stage) + 1]
             del stages[: len(taken)]
             self._offer(heap, cuts, left, instance_id, view.now_s)
@@ -113,7 +113,11 @@ class ValueDensity:
                 if not mappers[process.backbone]:
                     density = self._backbone_density(process, view.now_s)
                     heapq.heappush(heap, (density, -1, process.backbone.name))
-        return [*evicted.values(), *backbones] if freed_bytes >= demand.need_bytes else ()
+        if freed_bytes < demand.need_bytes:
+            return ()
+        spilled: dict[int, int] = {}
+        evicted = [self._evict(left[instance_id][0], stage, spilled) for instance_id, stage in taken_back.items()]
+        return [*evicted, *backbones]
 
     def _stages(self, instance: InstanceView) -> list[str]:
         """The stages behind an instance, the deepest first."""
@@ -148,13 +152,15 @@ class ValueDensity:
         load_s = self._estimates.stage_s(users[0], ArtifactKind.BACKBONE)
         return sum(self._forecast.rate_per_s(user, now_s) for user in users) * load_s / process.bytes
 
-    def _evict(self, instance: InstanceView, stage: str) -> Evict:
-        stages = self._estimates.stages
+    def _evict(self, instance: InstanceView, stage: str, spilled: dict[int, int]) -> Evict:
+        """Its adapter goes to host memory if the container has room beside what was ``spilled`` there already."""
+        stages, container = self._estimates.stages, instance.container
         function = instance.function
         dragged = [later for later in stages[stages.index(stage) :] if later in instance.done]
-        spills = (
-            function is not None
-            and ArtifactKind.ADAPTER in dragged
-            and function.adapter.bytes <= instance.container.free_bytes
-        )
+        if function is None or ArtifactKind.ADAPTER not in dragged:
+            return Evict(instance, stage, None, "least value density")
+        size_bytes = spilled.get(container.id, 0) + function.adapter.bytes
+        spills = size_bytes <= container.free_bytes
+        if spills:
+            spilled[container.id] = size_bytes
         return Evict(instance, stage, Tier.HOST if spills else None, "least value density")
