@@ -58,6 +58,18 @@ def test_worked_policy_is_what_init_writes() -> None:
     assert ("python", written) in BLOCKS
 
 
+def test_nothing_is_left_to_fill_in() -> None:
+    pages = [ROOT / "README.md", ROOT / "DESIGN.md", *ROOT.glob("experiments/*/README.md"), ROOT / "traces/README.md"]
+    assert [page.name for page in pages if "@@" in page.read_text(encoding="utf-8")] == []
+
+
+def test_what_design_points_to_exists() -> None:
+    text = (ROOT / "DESIGN.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:tests|experiments)/[\w/.-]+)`", text)
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 @pytest.mark.parametrize("path", re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "README.md").read_text("utf-8")))
 def test_links_lead_somewhere(path: str) -> None:
     assert (ROOT / path).exists()
