@@ -32,7 +32,9 @@ def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folde
 
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The experiment (TOML).")],
-    out: Annotated[Path | None, typer.Option(help="Results folder [results/EXPERIMENT].", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Results folder; without it results/EXPERIMENT.", show_default=False)
+    ] = None,
     sets: Annotated[
         list[str] | None,
         typer.Option(
@@ -40,7 +42,7 @@ def run(
         ),
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes [as many as processors].", show_default=False)
+        int | None, typer.Option(min=1, help="Processes; without it as many as processors.", show_default=False)
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print runs, requests and minutes; run nothing.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget runs that are finished already.")] = False,

@@ -31,7 +31,7 @@ def plot(
         list[str] | None, typer.Option("--filter", metavar="COLUMN=VALUE", help="Only these rows. Repeatable.")
     ] = None,
 ) -> None:
-    """Any column of the summary against any other, as PDF, PNG and CSV in DIR/figures."""
+    """Any column of the summary against any other, as PDF, PNG and CSV in DIR/plots."""
     from simlora.study.looking import draw
 
     for path in draw(folder, x, y, curve, row, col, filters or ()):

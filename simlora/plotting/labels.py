@@ -11,12 +11,12 @@ TITLES = {
 }
 STATISTICS = {"mean": "mean", "p50": "median", "p90": "90th percentile", "p99": "99th percentile"}
 LABELS = {
-    "slo_attainment": "SLO attainment (share of requests)",
+    "slo_attainment": "SLO attainment (share)",
     "goodput_req_per_s": "Goodput (requests/s)",
     "throughput_tok_per_s": "Throughput (tokens/s)",
     "offered_req_per_s": "Offered load (requests/s)",
     "cost_usd": "Cost (USD)",
-    "cost_effectiveness": "Cost-effectiveness (1/(s USD))",
+    "cost_effectiveness": "Cost-effect. (1/(s USD))",
     "usd_per_1k_requests": "USD per 1,000 requests",
     "usd_per_m_output_tokens": "USD per million output tokens",
     "cold_starts": "Cold starts (requests)",

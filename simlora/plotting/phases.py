@@ -16,6 +16,8 @@ FIXED = {
 }
 OTHER = f"{START_UP}other"
 SLIVER = 1 / 50
+NOTHING_S = 1e-9
+"""What rounding leaves of a phase that did not occur."""
 
 
 def phase_styles(phases: list[str]) -> dict[str, tuple[str, str]]:
@@ -28,11 +30,12 @@ def phase_styles(phases: list[str]) -> dict[str, tuple[str, str]]:
 
 
 def without_slivers(means: pd.DataFrame) -> pd.DataFrame:
-    """Phases too thin to be seen: the start-up stages among them become one; what is below a thousandth goes."""
+    """Start-up stages too thin to be seen become one, phases that did not occur go; a bar stays as long as it was."""
     longest = means.sum(axis=1).max()
     stages = [phase for phase in means.columns if phase not in FIXED]
     thin = [phase for phase in stages if means[phase].max() < SLIVER * longest]
     if len(thin) > 1:
         means = means.assign(**{OTHER: means[thin].sum(axis=1)}).drop(columns=thin)
         means = means[in_order(map(str, means.columns))]
-    return means[[name for name in means.columns if name == DECODE or means[name].max() > longest / 1000]]
+    means = means.clip(lower=0.0)
+    return means[[name for name in means.columns if name == DECODE or means[name].max() > NOTHING_S]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -97,16 +98,36 @@ def make_policy(role: str, options: Mapping[str, Any], base_dir: Path, where: st
 
 
 def _import_from(module_name: str, base_dir: Path, where: str) -> Any:
-    places = [str(base_dir.resolve()), str(Path.cwd())]
+    places = list(dict.fromkeys((str(base_dir.resolve()), str(Path.cwd()))))
+    if not all(part.isidentifier() for part in module_name.split(".")):
+        raise ConfigError(f'{where}: "{module_name}" is no module name; write module:Class, as in my_policies:Mine')
     _forget_namesake(module_name, places)
     sys.path[:0] = places
     try:
         return importlib.import_module(module_name)
-    except ImportError as error:
-        raise ConfigError(f'{where}: no module "{module_name}" in {" or ".join(places)} ({error})') from error
+    except ModuleNotFoundError as error:
+        if error.name == module_name.split(".")[0]:
+            raise ConfigError(f'{where}: no module "{module_name}" in {" or ".join(places)}') from None
+        raise ConfigError(f"{where}: {_file(module_name, places)}: {error}") from error
+    except Exception as error:
+        raise ConfigError(f"{where}: {_blame(error, _file(module_name, places))}") from error
     finally:
         for place in places:
             sys.path.remove(place)
+
+
+def _file(module_name: str, places: list[str]) -> Path:
+    """Where the module's file is, or would be."""
+    paths = [Path(place, *module_name.split(".")).with_suffix(".py") for place in places]
+    return next((path for path in paths if path.exists()), paths[0])
+
+
+def _blame(error: Exception, path: Path) -> str:
+    """File, line and error of a policy's module that can't be imported."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename or path}:{error.lineno or 1}: {type(error).__name__}: {error.msg}"
+    own = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == path.resolve()]
+    return f"{path}:{own[-1] if own else 1}: {type(error).__name__}: {error}"
 
 
 def _forget_namesake(module_name: str, places: list[str]) -> None:

@@ -70,7 +70,8 @@ def _stem(name: str, point: str) -> str:
 
 def drawn_systems(frame: pd.DataFrame) -> pd.DataFrame:
     """A table in which an always-on system with the fewest GPUs has one name, whatever their number."""
-    return frame.assign(system=frame["system"].map(_fewest_as_one))
+    names = {name: _fewest_as_one(name) for name in frame["system"].unique()}
+    return frame.assign(system=frame["system"].map(names))
 
 
 def _fewest_as_one(system: str) -> str:

@@ -27,7 +27,7 @@ def rows_of(folders: Sequence[Path]) -> list[dict[str, Any]]:
 def draw(
     folder: Path, x: str, y: str, curve: str, row: str | None, col: str | None, filters: Sequence[str]
 ) -> tuple[Path, ...]:
-    """Draw ``y`` against ``x`` into ``folder/figures``; returns the files.
+    """Draw ``y`` against ``x`` into ``folder/plots``, which no run clears; returns the files.
 
     Raises :class:`ConfigError` for a column or a value that does not occur.
     """
@@ -43,7 +43,7 @@ def draw(
     keys = [f"{name}-{value}" for name, value in (("row", row), ("col", col)) if value]
     stem = "-".join([y, "by", x, *([] if curve == "system" else ["curve", curve]), *keys, *filters])
     with one_message(folder):
-        return picture.save(folder / "figures" / stem.replace("/", "_"))
+        return picture.save(folder / "plots" / stem.replace("/", "_"))
 
 
 def _condition(text: str) -> tuple[str, str]:

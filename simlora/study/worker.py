@@ -63,7 +63,7 @@ def run_cell(
         record = simulate_cell(cell, workload, stepwise, progress)
     except SimloraError as error:
         return Outcome(cell, str(error))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return Outcome(cell, _place(error, Path(cell.base_dir)))
     try:
         Store(out).put(cell, key, record)
@@ -72,7 +72,7 @@ def run_cell(
     return Outcome(cell)
 
 
-def _place(error: Exception, base_dir: Path) -> str:
+def _place(error: BaseException, base_dir: Path) -> str:
     """The error with its innermost line in the user's own code, if it passed through there, else the innermost."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if base_dir.resolve() in Path(frame.filename).resolve().parents]

@@ -134,10 +134,17 @@ def test_bars_show_the_mean_over_seeds(summary: pd.DataFrame) -> None:
 
 def test_slivers_join_but_nothing_is_lost() -> None:
     means = pd.DataFrame(
-        {"queue": [0.0], "start-up: a": [0.01], "start-up: b": [0.01], "start-up: c": [5.0], "decode": [5.0]}
+        {
+            "queue": [0.0],
+            "start-up: a": [0.01],
+            "start-up: b": [0.01],
+            "start-up: c": [500.0],
+            "prefill": [0.1],
+            "decode": [5.0],
+        }
     )
     thinned = without_slivers(means)
-    assert list(thinned.columns) == ["start-up: c", "start-up: other", "decode"]
+    assert list(thinned.columns) == ["start-up: c", "start-up: other", "prefill", "decode"]
     assert thinned.sum(axis=1).tolist() == pytest.approx(means.sum(axis=1).tolist())
 
 
