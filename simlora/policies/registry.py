@@ -109,7 +109,7 @@ def _import_from(module_name: str, base_dir: Path, where: str) -> Any:
         if error.name == module_name.split(".")[0]:
             raise ConfigError(f'{where}: no module "{module_name}" in {" or ".join(places)}') from None
         raise ConfigError(f"{where}: {_file(module_name, places)}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(f"{where}: {_blame(error, _file(module_name, places))}") from error
     finally:
         for place in places:
@@ -122,7 +122,7 @@ def _file(module_name: str, places: list[str]) -> Path:
     return next((path for path in paths if path.exists()), paths[0])
 
 
-def _blame(error: Exception, path: Path) -> str:
+def _blame(error: BaseException, path: Path) -> str:
     """File, line and error of a policy's module that can't be imported."""
     if isinstance(error, SyntaxError):
         return f"{error.filename or path}:{error.lineno or 1}: {type(error).__name__}: {error.msg}"

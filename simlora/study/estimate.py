@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from simlora.study.grid import Cell, Grid
+from simlora.study.grid import Cell, Group
 from simlora.study.worker import simulate_cell
 from simlora.study.workloads import workload_of
 
 PILOT_REQUESTS = 300
 
 
-def estimate_minutes(grid: Grid, requests: dict[tuple[str, str, int], int], jobs: int) -> float:
-    """Minutes for all cells: seconds per request of a pilot of each system's first cell, times all requests.
+def estimate_minutes(cells: Sequence[Cell], requests: Mapping[Group, int], jobs: int) -> float:
+    """Minutes for ``cells``, at least one: seconds per request of a pilot of each system's first, times all requests.
 
     Runs the first ``PILOT_REQUESTS`` requests of the cell. The pilot's requests are colder than later ones, so the
     estimate tends to be high.
     """
     seconds_per_request: dict[tuple[str, str], float] = {}
     total_s = 0.0
-    for cell in grid.cells:
+    for cell in cells:
         kind = (cell.system, cell.scenario)
         if kind not in seconds_per_request:
             seconds_per_request[kind] = _pilot(cell)
         total_s += seconds_per_request[kind] * requests[cell.group]
-    return total_s / min(jobs, len(grid.cells)) / 60
+    return total_s / min(jobs, len(cells)) / 60
 
 
 def _pilot(cell: Cell) -> float:

@@ -17,7 +17,7 @@ from simlora.study.faults import refusal
 from simlora.study.overrides import Setting, apply_settings, sweep_points
 
 FORBIDDEN_IN_NAMES = '/\\:*?"<>|'
-Seed = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, strict=True)]
 
 
 def check_name(name: str) -> str:
@@ -35,12 +35,20 @@ class Scenario(BaseModel):
     name: str
     trace: str | dict[str, Any]
     lengths: str | dict[str, Any] = "gsm8k"
-    duration_s: float = Field(gt=0, allow_inf_nan=False)
-    rate_scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    duration_s: float = Field(gt=0, strict=True, allow_inf_nan=False)
+    rate_scale: float = Field(default=1.0, gt=0, strict=True, allow_inf_nan=False)
     cluster: dict[str, Any] = Field(default={}, description="keys of [cluster] that differ in this scenario")
     functions: str | None = Field(default=None, description="another functions table")
 
     _name = field_validator("name")(check_name)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rate_is_of_the_trace(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "rate_per_s" in values:
+            rate = values["rate_per_s"]
+            raise ValueError(f'rate_per_s is a key of the trace: trace = {{ name = "poisson", rate_per_s = {rate} }}')
+        return values
 
 
 class System(BaseModel):
@@ -51,7 +59,9 @@ class System(BaseModel):
     use: str | None = None
     name: str = ""
     base: str = ""
-    fewest: bool = Field(default=True, description="an always-on system is shown with the fewest GPUs that do, too")
+    fewest: bool = Field(
+        default=True, strict=True, description="an always-on system is shown with the fewest GPUs that do, too"
+    )
 
     @model_validator(mode="after")
     def _one_form(self) -> System:
@@ -98,7 +108,7 @@ class Experiment(BaseModel):
     prices: list[str] = Field(min_length=1)
     profile: str = "l40s"
     slo: Literal["published", "warm-5x"] = "published"
-    horizon_s: float | None = Field(default=None, gt=0, description="stop there, whatever is unfinished")
+    horizon_s: float | None = Field(default=None, gt=0, strict=True, description="stop there, whatever is unfinished")
     cluster: ClusterConfig = ClusterConfig()
     scenario: list[Scenario] = Field(min_length=1)
     system: list[System] = Field(min_length=1)

@@ -23,7 +23,8 @@ def refusal(error: ValidationError, schema: type[BaseModel], document: Document)
         allowed = first["ctx"]["expected"]
         return ConfigError(f"{where}: {name} must be {allowed} (found {found!r})")
     message = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    return ConfigError(f"{where}: {name}: {message}" + ("" if kind == "value_error" else f" (found {found!r})"))
+    subject = f"{name}: " if name else ""
+    return ConfigError(f"{where}: {subject}{message}" + ("" if kind == "value_error" else f" (found {found!r})"))
 
 
 def _deepest(error: ValidationError, table: dict[str, Any]) -> tuple[Any, tuple[int | str, ...]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simlora.results.summary import COLUMNS, KEYS
+from simlora.study.album import Album
 from simlora.study.grid import full_name
 from simlora.study.store import one_message
 
@@ -25,8 +25,8 @@ FIGURES = {
 def write_figures(out: Path) -> None:
     """Draw what ``out`` holds into its folder ``figures``, each as PDF and PNG with its data as CSV.
 
-    Pictures of an earlier run go, for they would show what is no longer there. One swept key gives curves over it,
-    otherwise every point has its bars.
+    Pictures that an earlier run drew go, for they would show what is no longer there. One swept key gives curves
+    over it, otherwise every point has its bars.
     """
     from simlora.plotting import bars, plot
     from simlora.results.load import load
@@ -35,33 +35,33 @@ def write_figures(out: Path) -> None:
     frame = drawn_systems(results.summary)
     swept = [name for name in frame if name not in (*KEYS, *COLUMNS)]
     with one_message(out):
-        shutil.rmtree(out / "figures", ignore_errors=True)
+        album = Album(out / "figures")
+        album.clear()
         for name, columns in FIGURES.items():
             if len(swept) == 1:
                 for column in columns:
                     picture = plot(frame, str(swept[0]), column, curve="system", col="scenario")
-                    picture.save(out / "figures" / f"{column}-by-{swept[0]}")
+                    album.add(picture, f"{column}-by-{swept[0]}")
                 continue
             for point, rows in frame.groupby("point", sort=False):
-                bars(rows, columns, systems=frame["system"]).save(out / "figures" / _stem(name, str(point)))
-        _of_requests(results, frame["system"])
+                album.add(bars(rows, columns, systems=frame["system"]), _stem(name, str(point)))
+        _of_requests(results, frame["system"], album)
 
 
-def _of_requests(results: Results, systems: pd.Series[str]) -> None:
+def _of_requests(results: Results, systems: pd.Series[str], album: Album) -> None:
     """Per scenario and point the distribution of TTFT, the phases of a mean request, and one run's GPU memory."""
     from simlora.plotting import breakdown_bars, memory_over_time, ttft_cdf
 
-    folder = results.folder / "figures"
     first: dict[tuple[str, str], int] = {}
     for cell in results.cells:
         first[cell.scenario, cell.point] = min(cell.seed, first.get((cell.scenario, cell.point), cell.seed))
     for (scenario, point), seed in first.items():
         requests = drawn_systems(results.requests(scenario=scenario, point=point))
-        ttft_cdf(requests, systems=systems).save(folder / _stem(f"ttft-cdf-{scenario}", point))
+        album.add(ttft_cdf(requests, systems=systems), _stem(f"ttft-cdf-{scenario}", point))
         phases = drawn_systems(results.breakdown(scenario=scenario, point=point))
-        breakdown_bars(phases, systems=systems).save(folder / _stem(f"breakdown-{scenario}", point))
+        album.add(breakdown_bars(phases, systems=systems), _stem(f"breakdown-{scenario}", point))
         usage = drawn_systems(results.usage(scenario=scenario, point=point, seed=seed))
-        memory_over_time(usage, width="text", systems=systems).save(folder / _stem(f"memory-{scenario}", point))
+        album.add(memory_over_time(usage, width="text", systems=systems), _stem(f"memory-{scenario}", point))
 
 
 def _stem(name: str, point: str) -> str:

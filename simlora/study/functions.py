@@ -151,15 +151,17 @@ def make_functions(rows: Sequence[Row], folder: Path) -> list[Function]:
     ]
 
 
-def check_fit(functions: Sequence[Function], profile: Profile) -> None:
+def check_fit(rows: Sequence[Row], folder: Path, profile: Profile) -> None:
     """Raise :class:`ConfigError` for a function that would not fit an empty GPU, with the bytes it needs."""
     there_bytes = int(profile.gpu.usable_bytes * profile.engine.kv.usable_fraction)
     stages_bytes = sum(stage.device_bytes for stage in profile.startup)
-    for function in functions:
+    for row, function in zip(rows, make_functions(rows, folder), strict=True):
         need_bytes = function.backbone.weights_bytes + function.adapter.bytes + stages_bytes
         if need_bytes >= there_bytes:
+            name = function.backbone.name
+            shown = name if row["backbone"] == name else f"{name} ({row['backbone']})"
             raise ConfigError(
-                f'function "{function.id}": {function.backbone.name} fits no GPU: it needs {need_bytes / 1e9:.1f} GB '
+                f'function "{function.id}": {shown} fits no GPU: it needs {need_bytes / 1e9:.1f} GB '
                 f"with adapter and context, and {profile.gpu.title} gives {profile.engine.name} "
                 f"{there_bytes / 1e9:.1f} GB"
             )

@@ -153,7 +153,7 @@ def _settings(
     folder = document.path.parent / shared["functions_dir"]
     rows: list[Row] = with_slo(shared["functions"], experiment.slo, system.profile, folder, document.where(("slo",)))
     with document.at("functions"):
-        check_fit(make_functions(rows, folder), system.profile)
+        check_fit(rows, folder, system.profile)
     cluster = ClusterConfig.model_validate(shared["cluster"])
     check_gpus(system, cluster.gpus, f'{document.where(("system",))}: system "{system.config.name}"')
     return {**shared, "functions": rows, "system": system.config.model_dump(mode="json")}

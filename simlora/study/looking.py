@@ -15,13 +15,20 @@ def rows_of(folders: Sequence[Path]) -> list[dict[str, Any]]:
     """The summaries of several results folders; with more than one each system is called after its folder too."""
     rows: list[dict[str, Any]] = []
     for folder in folders:
-        if not folder.is_dir():
-            raise ConfigError(f"{folder}: no such results folder")
+        check_results(folder)
         named = f"{folder.name}: " if len(folders) > 1 else ""
         rows += [{**row, "system": f"{named}{row['system']}"} for row in read_rows(folder / "summary.csv")]
     if not rows:
         raise ConfigError(f"{', '.join(map(str, folders))}: no finished run")
     return rows
+
+
+def check_results(folder: Path) -> None:
+    """Raise :class:`ConfigError` for what no run has ended in."""
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: no such results folder")
+    if not (folder / "summary.csv").is_file():
+        raise ConfigError(f"{folder}: no results folder: no summary.csv, which simlora run writes when a run has ended")
 
 
 def draw(
@@ -36,6 +43,7 @@ def draw(
     from simlora.results.load import load
     from simlora.study.figures import drawn_systems
 
+    check_results(folder)
     frame = drawn_systems(load(folder).summary)
     picture = plot(
         select(frame, dict(map(_condition, filters))), x, y, curve, row, col, systems=frame["system"].unique()

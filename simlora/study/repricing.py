@@ -10,6 +10,7 @@ from simlora.results.prices import load_price
 from simlora.results.statistics import Interval, mean_interval
 from simlora.results.summary import bill_of
 from simlora.study.grid import Group
+from simlora.study.looking import check_results
 from simlora.study.summary import billing_windows
 from simlora.study.tables import interval_text
 
@@ -41,6 +42,7 @@ def reprice(folder: Path, prices: Sequence[str]) -> list[Priced]:
     from simlora.results.load import load
 
     lists = {name: load_price(name) for name in prices}
+    check_results(folder)
     results = load(folder)
     facts: dict[Group, list[Mapping[str, Any]]] = {}
     for cell in results.cells:

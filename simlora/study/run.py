@@ -12,6 +12,7 @@ from simlora.study.experiment import read_study
 from simlora.study.fewest import add_fewest
 from simlora.study.figures import write_figures
 from simlora.study.grid import Cell, Grid, build_grid
+from simlora.study.hashing import cell_key
 from simlora.study.manifest import write_manifest
 from simlora.study.overrides import parse_setting
 from simlora.study.progress import Progress
@@ -52,33 +53,41 @@ def run_experiment(
     ``sets``: ``key=value[,value]`` put over the file; ``fresh``: forget earlier runs; ``stepwise``: one engine step at
     a time. Raises :class:`SimloraError` for input that does not fit, before anything is run.
     """
+    store = Store(out or default_out(path))
+    store.check()
     grid = build_grid(read_study(path, [parse_setting(text) for text in sets]))
     traffic = survey(grid)
     engine = next(iter(grid.systems.values()))
     stdout().print(regime_table(regimes(grid, traffic), next(iter(engine.values())).profile.engine.name))
     jobs = jobs or default_jobs()
-    store = Store(out or default_out(path))
+    digests = {t.group: t.digest for t in traffic}
     if dry_run:
-        _announce(grid, traffic, jobs)
+        unfinished = [c for c in grid.cells if fresh or not store.holds(c, cell_key(c, digests[c.group], stepwise))]
+        _announce(grid, unfinished, traffic, jobs)
         return Ran(store.out)
     store.create(fresh)
     write_manifest(grid, store.out)
     with Progress() as progress:
-        runner = Runner(store, jobs, stepwise, progress, {t.group: t.digest for t in traffic})
+        runner = Runner(store, jobs, stepwise, progress, digests)
         finished = runner.run(grid.cells, "runs")
         finished += add_fewest(grid, finished, runner, stderr().print)
     _conclude(grid, store, grid.in_order(finished))
     return Ran(store.out, tuple(runner.failed))
 
 
-def _announce(grid: Grid, traffic: Sequence[Traffic], jobs: int) -> None:
+def _announce(grid: Grid, unfinished: Sequence[Cell], traffic: Sequence[Traffic], jobs: int) -> None:
+    count = len(grid.cells)
+    if not unfinished:
+        stdout().print(f"{count} runs, all of them finished")
+        return
     requests = {t.group: t.requests for t in traffic}
-    total = sum(requests[cell.group] for cell in grid.cells)
-    minutes = estimate_minutes(grid, requests, jobs)
+    total = sum(requests[cell.group] for cell in unfinished)
+    minutes = estimate_minutes(unfinished, requests, jobs)
     time = f"about {minutes:.0f} minutes" if minutes >= 1 else "under a minute"
+    processes = f"{jobs} {'process' if jobs == 1 else 'processes'}"
     stdout().print(
-        f"{len(grid.cells)} runs, {total:,} requests, {time} with {jobs} {'process' if jobs == 1 else 'processes'} "
-        "(by a pilot of each system here)"
+        f"{count} runs, {count - len(unfinished)} of them finished; to run: {len(unfinished)} with {total:,} requests, "
+        f"{time} with {processes} (by a pilot of each system here)"
     )
     if any(system.fewest for systems in grid.systems.values() for system in systems.values()):
         stdout().print("and the runs that find how few GPUs the always-on systems need")

@@ -44,6 +44,15 @@ class Store:
 
     out: Path
 
+    def check(self) -> None:
+        """Raise :class:`ConfigError` where the folder can be neither made nor written to."""
+        with one_message(self.out):
+            there = next(path for path in (self.out, *self.out.absolute().parents) if path.exists())
+        if not there.is_dir():
+            raise ConfigError(f"{self.out}: results need a folder, and {there} is a file")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise ConfigError(f"{self.out}: nothing can be written in {there}")
+
     def create(self, fresh: bool) -> None:
         """Make the folder, remove what an interrupted run left half-written, and with ``fresh`` all earlier runs."""
         with one_message(self.out):
@@ -56,6 +65,10 @@ class Store:
     def folder(self, cell: Cell) -> Path:
         """Where a cell's results are once it is finished."""
         return self.out / "cells" / cell.folder
+
+    def holds(self, cell: Cell, key: str) -> bool:
+        """Whether a run of the cell with this very key is finished, be it spare."""
+        return key in (_key(self.folder(cell)), _key(self.out / "spare" / cell.folder))
 
     def has(self, cell: Cell, key: str) -> bool:
         """Whether a run of the cell with this very key is finished; one lying spare is put in its place."""

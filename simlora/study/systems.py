@@ -65,7 +65,9 @@ def _layers(experiment: Experiment, document: Document) -> dict[str, _Layers]:
     derived += [(("ablation", i), a.name, a.base, a.set) for i, a in enumerate(experiment.ablation)]
     for place, name, base, differs in derived:
         if base not in found and base not in shipped:
-            raise unknown_name("system", base, [*shipped, *found], f"{document.where((*place, 'base'))}: base")
+            raise unknown_name(
+                "system", base, dict.fromkeys([*shipped, *found]), f"{document.where((*place, 'base'))}: base"
+            )
         below = found.get(base, _Layers((), base, {}))
         named = layered(below.differs, differs, {"name": name, "title": name})
         found[name] = _Layers(place, below.root, named)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,6 +31,9 @@ SHOWN = (
     Shown("cold starts", lambda row: row["cold_starts"] / max(row["requests"], 1), ".1%"),
     Shown("cost-effectiveness", lambda row: row["cost_effectiveness"], ".3g"),
 )
+ONE_SEED = "one seed: no interval"
+NAME_WIDTH = 20
+"""Characters of a system's name on one line; they are never cut, however narrow the terminal."""
 COMPARED = tuple(shown for shown in SHOWN if shown.title not in {"finished", "cold starts"})
 
 
@@ -50,14 +54,17 @@ def _figures(title: str, by_system: Mapping[str, Mapping[int, Row]]) -> Table:
     from rich.table import Table
 
     seeds = max(map(len, by_system.values()))
-    caption = "mean over seeds and its 95 % interval" if seeds > 1 else "one seed: no interval"
-    table = Table(title=title, caption=f"{caption}; seeds: {seeds}", padding=(0, 1))
-    table.add_column("system")
-    for shown in SHOWN:
-        table.add_column(shown.title, justify="right")
+    caption = f"mean over seeds and its 95 % interval; seeds: {seeds}" if seeds > 1 else ONE_SEED
+    rows = [row for by_seed in by_system.values() for row in by_seed.values()]
+    all_finished = all(row["finished"] == row["requests"] for row in rows)
+    columns = [shown for shown in SHOWN if not (all_finished and shown.title == "finished")]
+    table = Table(
+        title=title, caption=f"{caption}; all requests finished" if all_finished else caption, collapse_padding=True
+    )
+    _add_columns(table, [shown.title for shown in columns])
     for name, by_seed in by_system.items():
-        cells = [interval_text(mean_interval([s.value(row) for row in by_seed.values()]), s.form) for s in SHOWN]
-        table.add_row(name, *cells)
+        cells = [interval_text(mean_interval([s.value(row) for row in by_seed.values()]), s.form) for s in columns]
+        table.add_row(_folded(name), *cells)
     return table
 
 
@@ -66,10 +73,9 @@ def _ratios(title: str, by_system: Mapping[str, Mapping[int, Row]]) -> Table:
 
     first = next(iter(by_system))
     caption = "paired over seeds, 95 % interval; * the interval leaves out 1, and the seeds are enough to say so"
-    table = Table(title=f"{title}: ratio to {first}", caption=caption)
-    table.add_column("system")
-    for shown in COMPARED:
-        table.add_column(shown.title.partition(" (")[0], justify="right")
+    several = max(map(len, by_system.values())) > 1
+    table = Table(title=f"{title}: ratio to {first}", caption=caption if several else ONE_SEED, collapse_padding=True)
+    _add_columns(table, [shown.title.partition(" (")[0] for shown in COMPARED])
     for name, by_seed in by_system.items():
         if name == first:
             continue
@@ -79,8 +85,19 @@ def _ratios(title: str, by_system: Mapping[str, Mapping[int, Row]]) -> Table:
             own, other = ([shown.value(side[seed]) for seed in both] for side in (by_seed, by_system[first]))
             ratio = paired_ratio(own, other)
             cells.append(interval_text(ratio, ".3g", "*" if ratio.excludes(1.0) else ""))
-        table.add_row(name, *cells)
+        table.add_row(_folded(name), *cells)
     return table
+
+
+def _add_columns(table: Table, titles: Sequence[str]) -> None:
+    """A first column in which systems stay apart on a narrow terminal, too, and one for each title."""
+    table.add_column("system", no_wrap=True)
+    for title in titles:
+        table.add_column(title, justify="right", overflow="fold")
+
+
+def _folded(name: str) -> str:
+    return "\n".join(textwrap.wrap(name, NAME_WIDTH))
 
 
 def interval_text(interval: Interval, form: str, mark: str = "") -> str:

@@ -32,6 +32,16 @@ def test_help_is_grouped_and_quick(tmp_path, record_property):
         assert group in found.stdout
 
 
+@pytest.mark.parametrize("verb", [("run",), ("compare",), ("plot",), ("cost",), ("trace", "info"), ("init",)])
+def test_help_of_a_verb_shows_all_its_text(tmp_path, verb):
+    text = simlora(*verb, "--help", cwd=tmp_path).stdout
+    assert "  []" not in text
+    if verb == ("run",):
+        assert "results/EXPERIMENT" in text
+    if verb == ("plot",):
+        assert "[default: ttft_mean_s]" in text
+
+
 @pytest.mark.parametrize("heavy", ["numpy", "pandas", "matplotlib", "scipy", "pydantic", "pyarrow"])
 def test_help_imports_nothing_heavy(tmp_path, heavy):
     code = f"import sys; import simlora.cli.app; sys.exit('{heavy}' in sys.modules)"
@@ -104,7 +114,11 @@ BAD = [
     (("run", "experiment.toml", "--set", "cluster.node=1"), 'did you mean "cluster.nodes"'),
     (("run", "experiment.toml", "--set", "scenario.trace=gama"), 'did you mean "gamma"'),
     (("compare", "nowhere"), "nowhere: no such results folder"),
-    (("plot", "nowhere"), "nowhere"),
+    (("plot", "nowhere"), "nowhere: no such results folder"),
+    (("compare", "."), ".: no results folder"),
+    (("plot", "."), ".: no results folder"),
+    (("cost", "nowhere", "--prices", "modal-2026-05"), "nowhere: no such results folder"),
+    (("run", "experiment.toml", "--out", "functions.csv"), "functions.csv is a file"),
     (("cost", "nowhere", "--prices", "modal"), '"modal"'),
     (("trace", "info", "gama"), 'did you mean "gamma"'),
     (("trace", "info", "gamma", "--set", "cv"), "expected key=value"),

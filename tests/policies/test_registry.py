@@ -54,6 +54,7 @@ def test_a_wrong_class_names_those_there_are(two_folders: tuple[Path, Path]) -> 
         ("x = undefined\n", ":1: NameError: name 'undefined' is not defined"),
         ("import no_such_module_at_all\n", "No module named 'no_such_module_at_all'"),
         ("x = '\0'\n", "null bytes"),
+        ("x = 1\nimport sys\nsys.exit(0)\n", ":3: SystemExit: 0"),
     ],
 )
 def test_a_module_that_cannot_be_imported_is_one_message(tmp_path: Path, text: str, said: str) -> None:

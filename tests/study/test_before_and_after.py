@@ -17,8 +17,8 @@ from simlora.study.tables import tables
 from simlora.study.trust import trust_box
 
 
-def text_of(*parts):
-    console = Console(file=io.StringIO(), width=200)
+def text_of(*parts, width=200):
+    console = Console(file=io.StringIO(), width=width)
     for part in parts:
         console.print(part)
     return console.file.getvalue()
@@ -87,6 +87,28 @@ def test_few_seeds_call_nothing_real_and_one_has_no_interval():
     assert "one seed: no interval" in text
     assert "1 to 1" not in text
     assert "2*" not in text
+
+
+def test_one_seed_is_paired_with_nothing():
+    assert "paired" not in text_of(*tables([row("one", 0, 1.0), row("two", 0, 2.0)]))
+
+
+def test_systems_stay_apart_on_a_narrow_terminal():
+    names = ("serverless-lora with one thing", "serverless-lora with another")
+    figures, _ = tables([row(name, seed, 1.0 + seed) for name in names for seed in range(3)])
+    text = text_of(figures, width=80)
+    first_cells = [line.split("│")[1].strip() for line in text.splitlines() if line.startswith("│")]
+    assert "…" not in text
+    assert {len(line) for line in text.splitlines() if line.startswith("│")} == {len(text.splitlines()[1])}
+    assert all(line.endswith("│") for line in text.splitlines() if line.startswith("│"))
+    assert "".join(first_cells).replace(" ", "") == "".join(names).replace(" ", "")
+
+
+def test_finished_is_a_column_only_where_something_is_not():
+    whole = {**row("one", 0, 1.0), "finished": 10}
+    assert "100.0%" not in text_of(*tables([whole]))
+    assert "all requests finished" in text_of(*tables([whole]))
+    assert "90.0%" in text_of(*tables([whole, row("two", 0, 1.0)]))
 
 
 def test_a_figure_that_does_not_exist_is_a_dash():

@@ -38,6 +38,12 @@ BAD = [
     ('"functions.csv"', '"function.csv"', ["experiment.toml:2", "function.csv", "No such file"]),
     ("[cluster]", 'profile = "l4"\n[cluster]', ["profile", '"l4"', 'did you mean "l40s"']),
     ("[cluster]", 'slo = "warm"\n[cluster]', ["experiment.toml:5", "slo", "'published' or 'warm-5x'"]),
+    ("seeds = 2", "seeds = true", ["experiment.toml:1", "seeds", "True"]),
+    ("seeds = 2", 'seeds = "3"', ["experiment.toml:1", "seeds", "'3'"]),
+    ("gpus_per_node = 2", "gpus_per_node = true", ["experiment.toml:7", "gpus_per_node", "True"]),
+    ("duration_s = 600", "duration_s = true", ["experiment.toml:12", "duration_s", "True"]),
+    ("duration_s = 600", "duration_s = 600\nrate_per_s = 3", ['trace = { name = "poisson", rate_per_s = 3 }']),
+    ('use = "vllm"', 'use = "serverless-lora"', ['experiment.toml: 2 times system or ablation "serverless-lora"']),
     ("[cluster]", '[sweep]\n"cluster.node" = [1]\n[cluster]', [":6", "cluster.node", 'did you mean "cluster.nodes"']),
     ("[cluster]", '[sweep]\n"cluster.nodes" = []\n[cluster]', [":6", "lists no value"]),
     ("[cluster]", "[sweep]\nseeds = [1, 2]\n[cluster]", [":6", "can't be swept"]),
@@ -100,7 +106,7 @@ def test_a_model_that_fits_no_gpu_is_refused_with_its_bytes(folder):
     (folder.path / "large").mkdir()
     (folder.path / "large" / "config.json").write_text(str(config).replace("'", '"'))
     folder.edit("functions.csv", "a,llama-2-7b", "a,large/config.json")
-    with pytest.raises(SimloraError, match=r'function "a": large fits no GPU: it needs 138.* GB'):
+    with pytest.raises(SimloraError, match=r'function "a": large \(large/config.json\) fits no GPU: it needs 138.* GB'):
         build_grid(read_study(folder.file))
 
 

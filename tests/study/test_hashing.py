@@ -82,3 +82,12 @@ def test_ones_own_profile_counts_by_content_not_by_name(folder):
     before = keys(folder, "profile=own.toml")
     own.write_text(own.read_text() + "\n# measured again\n")
     assert changed(before, keys(folder, "profile=own.toml")) == SERVERLESS | {"vllm"}
+
+
+def test_a_broken_module_that_is_not_imported_yet_counts_by_its_bytes(folder):
+    (folder.path / "study_helper.py").write_text("ANSWER = (\n")
+    folder.edit("study_policies.py", "import study_helper\n", "")
+    folder.edit("study_policies.py", "        return Plan()", "        import study_helper\n\n        return Plan()")
+    before = keys(folder)
+    folder.edit("study_helper.py", "(", "((")
+    assert keys(folder) != before

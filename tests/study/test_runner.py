@@ -155,6 +155,33 @@ def test_an_unwritable_folder_is_one_message(folder, engine):
         raise PermissionError(errno.EACCES, "Permission denied", "x")
 
 
+def test_a_place_without_room_for_a_folder_is_told_before_anything_runs(folder, engine, capsys):
+    (folder.path / "a-file").write_text("")
+    with pytest.raises(ConfigError, match=r"results need a folder, and .*a-file is a file"):
+        run_experiment(folder.file, folder.path / "a-file" / "below", jobs=1)
+    assert (engine.calls, capsys.readouterr().out) == ([], "")
+
+
+def test_a_dry_run_says_what_is_finished(folder, engine, capsys):
+    engine.fails["vllm"] = PolicyError("no")
+    run(folder)
+    capsys.readouterr()
+    engine.fails.clear()
+    run(folder, dry_run=True)
+    assert "8 runs, 6 of them finished; to run: 2 with " in capsys.readouterr().out
+    run(folder)
+    capsys.readouterr()
+    run(folder, dry_run=True)
+    assert "8 runs, all of them finished" in capsys.readouterr().out
+    run(folder, dry_run=True, fresh=True)
+    assert "8 runs, 0 of them finished" in capsys.readouterr().out
+
+
+def test_a_policy_that_exits_is_a_failed_run(folder, engine):
+    engine.fails["mine"] = SystemExit(0)
+    assert {(o.cell.system, "SystemExit: 0" in o.error) for o in run(folder).failed} == {("mine", True)}
+
+
 def test_a_dry_run_writes_nothing(folder, engine, capsys):
     run(folder, dry_run=True)
     assert not (folder.path / "out").exists()
