@@ -1,4 +1,4 @@
-"""Bars with intervals over seeds, and bars stacked by phase."""
+"""Bars with intervals over seeds."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.patches import Patch
 
 from simlora.errors import unknown_name
-from simlora.plotting.labels import is_share, label, scale
-from simlora.plotting.phases import phase_styles, without_slivers
-from simlora.plotting.style import LOOK, Picture, Style, Width, canvas, in_order, legend_above, styles
+from simlora.plotting.labels import in_lines, is_share, label, scale
+from simlora.plotting.style import (
+    LOOK,
+    Picture,
+    Style,
+    Width,
+    canvas,
+    handle,
+    in_order,
+    legend_above,
+    log_ticks,
+    styles,
+)
 from simlora.results.statistics import mean_interval
-from simlora.results.summary import KEYS
 from simlora.results.tables import Floats
 
 WHISKER: dict[str, Any] = {"ecolor": "#000000", "elinewidth": 0.7, "capsize": 1.5, "capthick": 0.7}
@@ -41,17 +49,17 @@ def bars(
             raise unknown_name("column", column, map(str, summary.columns))
     named = in_order(summary["system"], systems)
     look = styles([*systems, *named])
-    panels = []
+    panels, kinds = [], []
     with mpl.rc_context(LOOK):
         figure, [row] = canvas(width, 2.1, 1, len(columns))
         for axes, column in zip(row, columns, strict=True):
             values = summary.assign(value=summary[column] / scale(column))
             found = intervals(values, ["system", groups], "value")
-            grouped_bars(axes, found, groups, "system", look, is_share(column))
-            axes.set_ylabel(label(column))
+            kinds.append("points" if far_apart(found, is_share(column)) else "bars")
+            grouped_bars(axes, found, groups, "system", look, kinds[-1] == "points")
+            axes.set_ylabel(in_lines(label(column)))
             panels.append(found.assign(metric=label(column)))
-        patches = [Patch(facecolor=look[s].color, hatch=look[s].hatch, edgecolor="white", linewidth=0) for s in named]
-        legend_above(figure, patches, named, width)
+        legend_above(figure, [handle(look[system], *sorted(set(kinds))) for system in named], named, width)
     return Picture(figure, pd.concat(panels, ignore_index=True))
 
 
@@ -59,39 +67,6 @@ def cost_bars(summary: pd.DataFrame, width: Width = "text", systems: Iterable[st
     """What each run cost, what a thousand requests cost, and cost-effectiveness."""
     columns = ("cost_usd", "usd_per_1k_requests", "cost_effectiveness") if width == "text" else ("cost_usd",)
     return bars(summary, columns, width=width, systems=systems)
-
-
-def breakdown_bars(phases: pd.DataFrame, width: Width = "column", systems: Iterable[str] = ()) -> Picture:
-    """Where the time of a mean request went: one stacked bar per system, mean over its runs.
-
-    ``phases``: columns ``system`` and one per phase, in seconds, as :meth:`simlora.results.load.Results.breakdown`
-    gives. Start-up stages that are nowhere a fiftieth of the longest bar are drawn as one.
-    """
-    names = [str(column) for column in phases.columns if column not in KEYS]
-    of_system = phases.groupby("system", sort=False)[names].mean()
-    means = without_slivers(of_system.loc[in_order(map(str, of_system.index), systems)])
-    looks = phase_styles(list(means.columns))
-    with mpl.rc_context(LOOK):
-        figure, [[axes]] = canvas(width, 0.95 + 0.26 * len(means) + 0.11 * len(means.columns) / 2)
-        left = np.zeros(len(means))
-        for phase, (color, hatch) in looks.items():
-            axes.barh(
-                range(len(means)), means[phase], left=left, height=0.68, color=color, hatch=hatch,
-                edgecolor="white", linewidth=0.4, label=phase,
-            )  # fmt: skip
-            left += means[phase].to_numpy()
-        for at, total_s in enumerate(left):
-            axes.annotate(
-                f"{total_s:.3g} s", (total_s, at), (3, 0), textcoords="offset points", va="center", fontsize=6.5
-            )
-        axes.set_yticks(range(len(means)), list(means.index))
-        axes.invert_yaxis()
-        axes.set(xlabel="Mean time per request (s)", xlim=(0, max(left.max(), 1e-9) * 1.18))
-        axes.tick_params(axis="y", length=0)
-        axes.grid(True, axis="x")
-        legend_above(figure, *axes.get_legend_handles_labels(), width)
-    data = means.reset_index().melt("system", var_name="phase", value_name="seconds")
-    return Picture(figure, data)
 
 
 def intervals(frame: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:
@@ -104,16 +79,19 @@ def intervals(frame: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-def grouped_bars(
-    axes: Axes, found: pd.DataFrame, groups: str, within: str, look: dict[str, Style], share: bool = False
-) -> None:
-    """Bars of ``found`` (from :func:`intervals`), those of one group side by side.
+def far_apart(found: pd.DataFrame, share: bool = False) -> bool:
+    """Whether values differ by more than ``BAR_RANGE``, to be points on a logarithmic axis.
 
-    Values that differ by more than ``BAR_RANGE`` become points on a logarithmic axis: there a bar's
-    length says nothing. A ``share`` stays a bar: on such an axis 80 % and 100 % would look the same.
+    There a bar's length says nothing. A ``share`` stays a bar: on such an axis 80 % and 100 % would look the same.
     """
     positive = found["estimate"][found["estimate"] > 0]
-    as_points = not share and len(positive) == len(found) > 0 and positive.max() > BAR_RANGE * positive.min()
+    return not share and len(positive) == len(found) > 0 and bool(positive.max() > BAR_RANGE * positive.min())
+
+
+def grouped_bars(
+    axes: Axes, found: pd.DataFrame, groups: str, within: str, look: dict[str, Style], as_points: bool
+) -> None:
+    """Bars of ``found`` (from :func:`intervals`), those of one group side by side; or points on a logarithmic axis."""
     at = {name: i for i, name in enumerate(dict.fromkeys(found[groups]))}
     members = list(dict.fromkeys(found[within]))
     wide = 0.8 / len(members)
@@ -122,8 +100,9 @@ def grouped_bars(
         x = rows[groups].map(at).to_numpy(float) + (i - (len(members) - 1) / 2) * wide
         if as_points:
             axes.errorbar(
-                x, rows["estimate"], yerr=whiskers(rows), fmt="o", markersize=3.2, color=look[member].color, **WHISKER
-            )
+                x, rows["estimate"], yerr=whiskers(rows), fmt=look[member].marker, markersize=3.2,
+                color=look[member].color, **WHISKER,
+            )  # fmt: skip
         else:
             axes.bar(
                 x, rows["estimate"], wide * 0.92, yerr=whiskers(rows), color=look[member].color,
@@ -132,6 +111,7 @@ def grouped_bars(
     if as_points:
         axes.set_yscale("log")
         axes.margins(x=0.08)
+        log_ticks(axes.yaxis)
     names = [str(name) for name in at]
     slanted = sum(map(len, names)) > LEVEL_CHARACTERS
     axes.set_xticks(range(len(at)), names, rotation=20 if slanted else 0, ha="right" if slanted else "center")

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FuncFormatter, LogLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
-from simlora.plotting.style import LOOK, Picture, Width, canvas, in_order, legend_above, styles
+from simlora.plotting.style import LOOK, Picture, Width, canvas, in_order, legend_above, log_ticks, styles
 from simlora.results.tables import Floats
 
 CDF_POINTS = 1000
@@ -17,19 +17,23 @@ CDF_POINTS = 1000
 LINEAR_RANGE = 5.0
 """The largest curve's peak over the smallest's up to which all can be told apart on a linear axis."""
 TIME_BINS = 96
+COLUMN_SYSTEMS = 6
+"""Up to which curves and their legend fit a column's width."""
 
 
 def ttft_cdf(
-    requests: pd.DataFrame, slo_s: float | None = None, width: Width = "column", systems: Iterable[str] = ()
+    requests: pd.DataFrame, slo_s: float | None = None, width: Width | None = None, systems: Iterable[str] = ()
 ) -> Picture:
     """Share of requests offered whose first token came within a time, per system.
 
     ``requests``: columns ``system, outcome, arrived_s, first_token_s``. Requests that did not finish never get
     there, so a curve ends at the finished share. ``slo_s``: draws a line there. ``systems``: all of the experiment.
+    ``width``: by the number of systems if not given.
     """
     named = in_order(requests["system"], systems)
     look = styles([*systems, *named])
     curves: list[pd.DataFrame] = []
+    width = width or ("text" if len(named) > COLUMN_SYSTEMS else "column")
     with mpl.rc_context(LOOK):
         figure, [[axes]] = canvas(width, 2.2)
         for system in named:
@@ -44,9 +48,7 @@ def ttft_cdf(
                 f"SLO {slo_s:g} s", (slo_s, 0.0), (3, 3), textcoords="offset points", fontsize=6.5, color="#444444"
             )
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if _decades(curves) < 2 else (1.0,)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+        log_ticks(axes.xaxis)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         axes.set(xlabel="TTFT (s)", ylabel="Requests offered", ylim=(0, 1.02))
         axes.grid(True)
@@ -59,8 +61,10 @@ def memory_over_time(
 ) -> Picture:
     """GPU memory that instances and backbone processes held, over the time of one run per system.
 
-    ``usage``: columns ``system, holder, from_s, to_s, device_bytes``. Each point is the exact mean over a 96th of
-    the time; the line of an always-on system ends with its run. ``capacity_bytes``: what the cluster has, as a line.
+    ``usage``: columns ``system, holder, from_s, to_s, device_bytes``, and ``seed``, which the time axis then names.
+    Each step is the exact mean over a 96th of the time; an always-on system holds on when its last request is done.
+    On a logarithmic axis a curve has gaps where less than its bottom was held; the data have all.
+    ``capacity_bytes``: what the cluster has, as a line.
     """
     held = usage[usage["holder"] != "gpu"]
     named = in_order(held["system"], systems)
@@ -74,16 +78,8 @@ def memory_over_time(
             own = usage[usage["system"] == system]
             gib = _mean_held(own[own["holder"] != "gpu"], edges) / (1 << 30)
             if (own["holder"] == "gpu").any():
-                gib[edges[1:] > own["to_s"].max()] = np.nan
-            middle = (edges[:-1] + edges[1:]) / 2 / per_unit_s
-            axes.plot(
-                middle,
-                gib,
-                color=look[system].color,
-                linestyle=look[system].dash,
-                label=system,
-                zorder=3 - len(curves) / 100,
-            )
+                after = edges[1:] > own["to_s"].max()
+                gib[after] = gib[~after][-1:]
             curves.append(pd.DataFrame({"system": system, "from_s": edges[:-1], "to_s": edges[1:], "gib": gib}))
         if capacity_bytes is not None:
             axes.axhline(capacity_bytes / (1 << 30), color="#666666", linewidth=0.8, linestyle=(0, (2, 2)))
@@ -91,12 +87,19 @@ def memory_over_time(
                 "capacity", (1.0, capacity_bytes / (1 << 30)), (0, 2), xycoords=("axes fraction", "data"),
                 textcoords="offset points", ha="right", fontsize=6.5, color="#444444",
             )  # fmt: skip
-        axes.set(xlabel=f"Time ({unit})", ylabel="GPU memory held (GiB)", xlim=(0, edges[-1] / per_unit_s))
+        of_run = f", one run, seed {usage['seed'].iloc[0]}" if "seed" in usage else ""
+        axes.set(xlabel=f"Time ({unit}){of_run}", ylabel="GPU memory (GiB)", xlim=(0, edges[-1] / per_unit_s))
         most = [curve["gib"].max() for curve in curves]
-        if max(most) > LINEAR_RANGE * min(most):
-            axes.set_yscale("log")
-        bottom = 1.0 if axes.get_yscale() == "log" else 0.0
-        axes.set_ylim(bottom, 1.12 * max(axes.dataLim.y1, (capacity_bytes or 0) / (1 << 30)))
+        bottom = 1.0 if max(most) > LINEAR_RANGE * min(most) else 0.0
+        for i, (system, curve) in enumerate(zip(named, curves, strict=True)):
+            axes.stairs(
+                curve["gib"].where(curve["gib"] >= bottom), edges / per_unit_s, baseline=None, label=system,
+                color=look[system].color, linestyle=look[system].dash, linewidth=1.3, zorder=3 - i / 100,
+            )  # fmt: skip
+        axes.set_yscale("log" if bottom else "linear")
+        axes.set_ylim(bottom, 1.12 * max(*most, (capacity_bytes or 0) / (1 << 30)))
+        if bottom:
+            log_ticks(axes.yaxis)
         axes.grid(True, axis="y")
         legend_above(figure, *axes.get_legend_handles_labels(), width)
     return Picture(figure, pd.concat(curves, ignore_index=True))
@@ -109,11 +112,6 @@ def _distribution(requests: pd.DataFrame) -> tuple[Floats, Floats]:
         return np.empty(0), np.empty(0)
     ranks = np.unique(np.linspace(0, len(ttft_s) - 1, min(len(ttft_s), CDF_POINTS)).round().astype(int))
     return np.append(ttft_s[ranks[0]], ttft_s[ranks]), np.append(0.0, (ranks + 1) / len(requests))
-
-
-def _decades(curves: list[pd.DataFrame]) -> float:
-    seconds = pd.concat(curves)["ttft_s"]
-    return float(np.log10(seconds.max() / seconds.min())) if len(seconds) and seconds.min() > 0 else 0.0
 
 
 def _mean_held(rows: pd.DataFrame, edges: Floats) -> Floats:

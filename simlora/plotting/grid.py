@@ -10,13 +10,11 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from simlora.errors import ConfigError, unknown_name
-from simlora.plotting.bars import WHISKER, grouped_bars, intervals, whiskers
+from simlora.plotting.bars import WHISKER, far_apart, grouped_bars, intervals, whiskers
 from simlora.plotting.labels import is_share, label, scale
-from simlora.plotting.style import LOOK, OTHERS, Picture, Style, Width, canvas, legend_above, styles
+from simlora.plotting.style import LOOK, OTHERS, Picture, Style, Width, canvas, handle, legend_above, styles
 from simlora.results.summary import COLUMNS
 
 CELL = ("system", "scenario", "point")
@@ -60,6 +58,8 @@ def plot(
     data = _points(frame, x, y, keys)
     members = list(dict.fromkeys(data[curve])) if curve else [y]
     look = _looks(members, curve, systems)
+    kind = _kind(data, x)
+    as_points = kind == "bars" and far_apart(data, is_share(y))
     down, across = ([None] if key is None else list(dict.fromkeys(data[key])) for key in (row, col))
     with mpl.rc_context(LOOK):
         figure, panels = canvas(width, 0.8 + 1.5 * len(down), len(down), len(across), sharex=True, sharey="row")
@@ -68,14 +68,15 @@ def plot(
             shown = data
             for key, value in of_panel:
                 shown = shown[shown[key] == value]
-            _draw(axes, shown.assign(**({} if curve else {"curve": y})), x, curve or "curve", look, is_share(y))
+            _draw(axes, shown.assign(**({} if curve else {"curve": y})), x, curve or "curve", look, as_points)
             axes.set_title(", ".join(str(value) if key in CELL else f"{label(key)} {value}" for key, value in of_panel))
         for line in panels:
-            _from_zero(line, _kind(data, x) == "points")
+            if not as_points:
+                _from_zero(line, kind == "points")
         figure.supxlabel(label(x))
         figure.supylabel(label(y))
         if curve:
-            handles = [_handle(look[name], _kind(data, x)) for name in members]
+            handles = [handle(look[name], "points" if as_points else kind) for name in members]
             legend_above(figure, handles, [str(name) for name in members], width)
     return Picture(figure, data)
 
@@ -104,10 +105,10 @@ def _kind(data: pd.DataFrame, x: str) -> str:
     return "lines" if pd.api.types.is_numeric_dtype(data[x]) else "bars"
 
 
-def _draw(axes: Axes, data: pd.DataFrame, x: str, curve: str, look: Mapping[Any, Style], share: bool) -> None:
+def _draw(axes: Axes, data: pd.DataFrame, x: str, curve: str, look: Mapping[Any, Style], as_points: bool) -> None:
     kind = _kind(data, x)
     if kind == "bars":
-        grouped_bars(axes, data, x, curve, dict(look), share)
+        grouped_bars(axes, data, x, curve, dict(look), as_points)
         return
     for name, rows in data.groupby(curve, sort=False, observed=True):
         ordered, style = rows.sort_values(x), look[name]
@@ -138,12 +139,6 @@ def _looks(members: list[Any], curve: str | None, systems: Iterable[str]) -> dic
     if curve == "system":
         return dict(styles([*systems, *members]))
     return {name: OTHERS[i % len(OTHERS)] for i, name in enumerate(members)}
-
-
-def _handle(style: Style, kind: str) -> Line2D | Patch:
-    if kind == "bars":
-        return Patch(facecolor=style.color, hatch=style.hatch, edgecolor="white", linewidth=0)
-    return Line2D([], [], color=style.color, marker=style.marker, linestyle=style.dash if kind == "lines" else "none")
 
 
 def _check(frame: pd.DataFrame, column: str) -> None:

@@ -9,6 +9,8 @@ TITLES = {
     "itl": "ITL",
     "e2e": "E2E latency",
 }
+LINE_CHARACTERS = 26
+"""Of an axis label, up to which it fits beside a low panel."""
 STATISTICS = {"mean": "mean", "p50": "median", "p90": "90th percentile", "p99": "99th percentile"}
 LABELS = {
     "slo_attainment": "SLO attainment (share)",
@@ -16,7 +18,7 @@ LABELS = {
     "throughput_tok_per_s": "Throughput (tokens/s)",
     "offered_req_per_s": "Offered load (requests/s)",
     "cost_usd": "Cost (USD)",
-    "cost_effectiveness": "Cost-effect. (1/(s USD))",
+    "cost_effectiveness": "Cost-effectiveness (1/(s USD))",
     "usd_per_1k_requests": "USD per 1,000 requests",
     "usd_per_m_output_tokens": "USD per million output tokens",
     "cold_starts": "Cold starts (requests)",
@@ -51,6 +53,11 @@ def label(column: str) -> str:
         if column.endswith(suffix):
             return f"{_words(column.removesuffix(suffix))} ({unit})"
     return _words(column)
+
+
+def in_lines(text: str) -> str:
+    """An axis label, with its unit on a second line if it is long."""
+    return text.replace(" (", "\n(", 1) if len(text) > LINE_CHARACTERS else text
 
 
 def is_share(column: str) -> bool:

@@ -29,13 +29,16 @@ def phase_styles(phases: list[str]) -> dict[str, tuple[str, str]]:
     return {phase: FIXED.get(phase) or colors[phase] for phase in phases}
 
 
-def without_slivers(means: pd.DataFrame) -> pd.DataFrame:
+def without_noise(means: pd.DataFrame) -> pd.DataFrame:
+    """Seconds per phase, with 0 where only rounding is left of a phase that did not occur."""
+    return means.mask(means.abs() <= NOTHING_S, 0.0)
+
+
+def without_slivers(means: pd.DataFrame, longest_s: float) -> pd.DataFrame:
     """Start-up stages too thin to be seen become one, phases that did not occur go; a bar stays as long as it was."""
-    longest = means.sum(axis=1).max()
     stages = [phase for phase in means.columns if phase not in FIXED]
-    thin = [phase for phase in stages if means[phase].max() < SLIVER * longest]
+    thin = [phase for phase in stages if means[phase].max() < SLIVER * longest_s]
     if len(thin) > 1:
         means = means.assign(**{OTHER: means[thin].sum(axis=1)}).drop(columns=thin)
         means = means[in_order(map(str, means.columns))]
-    means = means.clip(lower=0.0)
-    return means[[name for name in means.columns if name == DECODE or means[name].max() > NOTHING_S]]
+    return means[[name for name in means.columns if name == DECODE or (means[name] != 0).any()]]

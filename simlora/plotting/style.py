@@ -10,11 +10,18 @@ from typing import Any, Literal, NamedTuple
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 Width = Literal["column", "text"]
 WIDTH_IN = {"column": 3.35, "text": 7.0}
+LEGEND_ROW_IN = 0.145
+FEW_DECADES = 10**2.5
 
 LOOK: Any = {
     "font.family": "DejaVu Sans",
@@ -117,14 +124,38 @@ def canvas(
     """An empty figure of the given width with ``rows`` x ``cols`` panels; draw within ``rc_context(LOOK)``."""
     figure = Figure(figsize=(WIDTH_IN[width], height_in), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.04)  # type: ignore[union-attr, call-arg]
+    figure.get_layout_engine().set(w_pad=0.05, h_pad=0.03, wspace=0.04)  # type: ignore[union-attr, call-arg]
     return figure, figure.subplots(rows, cols, squeeze=False, **share).tolist()
 
 
 def legend_above(figure: Figure, handles: list[Any], names: list[str], width: Width) -> None:
-    """A legend over the whole figure, in as many columns as fit its width."""
+    """A legend over the whole figure, in as many columns as fit its width; further rows make the figure taller."""
     character_in, handle_in = 0.055, 0.42
     wide_in = max(len(name) for name in names) * character_in + handle_in
     columns = max(1, min(len(names), int(WIDTH_IN[width] / wide_in)))
     rows = -(-len(names) // columns)
-    figure.legend(handles, names, loc="outside upper center", ncols=-(-len(names) // rows))
+    figure.set_figheight(figure.get_figheight() + LEGEND_ROW_IN * (rows - 1))
+    figure.legend(
+        handles, names, loc="outside upper center", ncols=-(-len(names) // rows),
+        handler_map={tuple: HandlerTuple(ndivide=None)},
+    )  # fmt: skip
+
+
+def handle(style: Style, *kinds: str) -> Any:
+    """What stands for a system in the legend of a figure that shows it as ``bars``, ``points`` or ``lines``."""
+    drawn = [
+        Patch(facecolor=style.color, hatch=style.hatch, edgecolor="white", linewidth=0)
+        if kind == "bars"
+        else Line2D([], [], color=style.color, marker=style.marker, linestyle=style.dash if kind == "lines" else "none")
+        for kind in kinds
+    ]
+    return drawn[0] if len(drawn) == 1 else tuple(drawn)
+
+
+def log_ticks(axis: Axis) -> None:
+    """Plain numbers on a logarithmic axis, at 1, 2 and 5 if it spans few decades."""
+    low, high = axis.get_view_interval()
+    few = high < FEW_DECADES * low
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(FuncFormatter(lambda *_: ""))

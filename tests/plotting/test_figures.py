@@ -105,7 +105,7 @@ def test_memory_over_time_is_the_exact_mean_of_each_stretch() -> None:
     assert gib[[0, 23, 24, 25, 47, 48, 95]].tolist() == pytest.approx([1, 1, 2.5, 4, 4, 3, 3])
 
 
-def test_memory_of_an_always_on_system_is_shown_until_its_run_ends() -> None:
+def test_memory_of_an_always_on_system_is_held_to_the_end() -> None:
     usage = pd.DataFrame(
         {
             "system": ["vllm", "vllm", "mine", "late"],
@@ -113,13 +113,14 @@ def test_memory_of_an_always_on_system_is_shown_until_its_run_ends() -> None:
             "from_s": 0.0,
             "to_s": [48.0, 48.0, 24.0, 96.0],
             "device_bytes": 2**30,
+            "seed": 3,
         }
     )
-    last = memory_over_time(usage).data.groupby("system")["gib"].last()
-    data = memory_over_time(usage).data
-    assert data[(data["system"] == "vllm") & (data["to_s"] > 48)]["gib"].isna().all()
+    picture = memory_over_time(usage)
+    last = picture.data.groupby("system")["gib"].last()
     assert last["mine"] == 0.0
     assert last["vllm"] == last["late"] == pytest.approx(1.0)
+    assert picture.figure.axes[0].get_xlabel() == "Time (s), one run, seed 3"
 
 
 def test_bars_show_the_mean_over_seeds(summary: pd.DataFrame) -> None:
@@ -143,9 +144,53 @@ def test_slivers_join_but_nothing_is_lost() -> None:
             "decode": [5.0],
         }
     )
-    thinned = without_slivers(means)
+    thinned = without_slivers(means, 505.0)
     assert list(thinned.columns) == ["start-up: c", "start-up: other", "prefill", "decode"]
     assert thinned.sum(axis=1).tolist() == pytest.approx(means.sum(axis=1).tolist())
+
+
+def test_the_bars_of_a_breakdown_add_up_to_all_phases() -> None:
+    phases = pd.DataFrame(
+        {
+            "system": ["a", "b", "c"], "seed": 0, "queue": [-6.6e-20, 0.3, 0.1], "start-up: x": [0.01, 0.02, 0.0],
+            "start-up: y": [0.03, 0.01, 0.02], "prefill": [0.001, 0.002, 0.0], "decode": [5.0, 6.0, 7.0],
+        }
+    )  # fmt: skip
+    picture = breakdown_bars(phases)
+    totals = phases.drop(columns=["system", "seed"]).sum(axis=1).tolist()
+    drawn = np.zeros(3)
+    for stack in picture.figure.axes[0].containers:
+        drawn += [bar.get_width() for bar in stack]  # type: ignore[attr-defined]
+    assert drawn.tolist() == pytest.approx(totals)
+    assert picture.data.groupby("system")["seconds"].sum().tolist() == pytest.approx(totals)
+    assert len(picture.data) == 15
+    assert picture.data["seconds"].min() == 0.0
+
+
+def test_a_bar_that_would_hide_the_others_is_cut_and_says_so() -> None:
+    phases = pd.DataFrame({"system": list("abc"), "seed": 0, "queue": [790.0, 1.0, 0.0], "decode": [5.0, 6.0, 7.0]})
+    picture = breakdown_bars(phases)
+    [axes] = picture.figure.axes
+    assert [text.get_text() for text in axes.texts] == ["795 s:\n790 s queue", "7 s", "7 s"]
+    assert "cut" in axes.get_xlabel()
+    assert max(axes.get_xticks()) < axes.get_xlim()[1] < 20
+    assert picture.data["seconds"].sum() == 809.0
+
+
+def test_the_legend_shows_the_marks_that_are_drawn(summary: pd.DataFrame) -> None:
+    one = summary[summary["cluster.nodes"] == 1]
+    wide = one.assign(ttft_p99_s=one["ttft_mean_s"] * np.where(one["system"] == "vllm", 1.0, 50.0))
+    kinds = {
+        column: {type(shown).__name__ for shown in bars(wide, (column,)).figure.legends[0].legend_handles}
+        for column in ("ttft_mean_s", "ttft_p99_s")
+    }
+    assert kinds == {"ttft_mean_s": {"Rectangle"}, "ttft_p99_s": {"Line2D"}}
+
+
+def test_many_systems_get_the_width_of_the_text(requests: pd.DataFrame) -> None:
+    many = pd.concat([requests.assign(system=f"s{i}") for i in range(7)])
+    assert ttft_cdf(many).figure.get_figwidth() == 7.0
+    assert ttft_cdf(requests).figure.get_figwidth() == 3.35
 
 
 def test_a_swept_number_gives_lines_over_its_values(summary: pd.DataFrame) -> None:
