@@ -29,7 +29,6 @@ class ProfileEstimates:
         self._shared_bytes = {f.backbone: self.backbone_process_bytes(f.backbone) for f in functions if shares}
         self._lines: dict[Function, tuple[float, float]] = {}
         self._moves: dict[tuple[Function, str, Tier], float] = {}
-        self._kv: dict[Backbone, int] = {}
         self._activation: dict[Backbone, int] = {}
 
     # ------------------------------------------------------------------ models and loaders

@@ -14,7 +14,7 @@ from simlora.backends.base import PrefillChunk, Progress
 from simlora.cluster.processes import Instance, Running
 from simlora.engine.checks import check_admission, check_answer, check_until, refuse
 from simlora.entities import QueuedRequest
-from simlora.events import RequestsPreempted
+from simlora.events import CauseKind, RequestsPreempted
 from simlora.results.recorder import FINISHED
 from simlora.views import InstanceState
 
@@ -119,6 +119,7 @@ class Server:
         instance.has_run = True
         instance.gpu.active_batches -= 1
         self._count_active(instance, -1)
+        self._engine.planner.notice(CauseKind.BATCH_ENDED, instance.function, instance.id)
 
     def _count_active(self, instance: Instance, change: int) -> None:
         """A shared backbone is busy while a mapper's batch runs."""

@@ -12,7 +12,6 @@ from simlora.errors import ConfigError, unknown_name
 from simlora.latency.sources import Sourced, read_toml
 
 CATALOGUE = Path(__file__).with_name("loaders.toml")
-DISTANCE = {tier: distance for distance, tier in enumerate((Tier.DEVICE, Tier.HOST, Tier.SSD, Tier.REMOTE))}
 
 
 class LoadPath(Sourced):

@@ -86,3 +86,9 @@ def test_a_policy_is_woken_when_it_asked_to_be_but_not_within_the_interval() -> 
 def test_nothing_is_planned_once_all_requests_have_ended() -> None:
     asked = listen(set(CauseKind), (0.0, 0, 10, 5))
     assert max(at_s for at_s, _ in asked) < 11.0
+
+
+def test_the_end_of_a_batch_is_told() -> None:
+    asked = listen({CauseKind.BATCH_ENDED}, (1.0, 0, 10, 5), (60.0, 0, 10, 5))
+    told = [cause for _, causes in asked for cause in causes]
+    assert [(cause.kind, cause.function.id) for cause in told if cause.function] == [(CauseKind.BATCH_ENDED, "f0")]
