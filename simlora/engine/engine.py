@@ -22,7 +22,7 @@ from simlora.engine.start_up import StartUp
 from simlora.engine.starting import Starter
 from simlora.engine.usage import Usage
 from simlora.events import Event
-from simlora.policies.base import Forecast, Observes
+from simlora.policies.base import Observes, ObservesArrivals
 from simlora.results.recorder import Recorder
 from simlora.systems.config import SystemConfig
 
@@ -47,9 +47,9 @@ class Engine:
         self.policies = policies
         self.estimates = estimates
         self.record = record
-        self.forecast: Forecast = policies["forecast"]
         self.unresolved = len(record.outcome)
         self._observers = [policy for policy in policies.values() if isinstance(policy, Observes)]
+        self.arrival_observers = [policy for policy in policies.values() if isinstance(policy, ObservesArrivals)]
         self.usage = Usage(self)
         self.reservations = Reservations(self)
         self.batches = Batches(self)

@@ -44,7 +44,8 @@ class FrontEnd:
     def arrive(self, request: QueuedRequest) -> None:
         """A request is here."""
         engine, function = self._engine, request.function
-        engine.forecast.observe_arrival(function, request.arrived_s)
+        for policy in engine.arrival_observers:
+            policy.observe_arrival(function, request.arrived_s)
         engine.planner.notice(CauseKind.ARRIVED, function)
         if not engine.reservations.can_ever_hold(request):
             self._reject(request, "its KV fits no GPU")

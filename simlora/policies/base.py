@@ -5,7 +5,8 @@ depends on its fields, on what it observed and on the view, and on nothing else 
 randomness, no SimPy. Every role may also define
 
 * ``bind(context)``: called once before the run, with what it may know of the world besides the view;
-* ``observe(event)``: called with each event of :mod:`simlora.events`, in order.
+* ``observe(event)``: called with each event of :mod:`simlora.events`, in order;
+* ``observe_arrival(function, at_s)``: called with each arrival, before anything is decided about it.
 """
 
 from __future__ import annotations
@@ -108,6 +109,13 @@ class Observes(Protocol):
     """A policy that wants to see what happens."""
 
     def observe(self, event: Event) -> None: ...
+
+
+@runtime_checkable
+class ObservesArrivals(Protocol):
+    """A policy that wants to know when each function is called, as every forecast does."""
+
+    def observe_arrival(self, function: Function, at_s: float) -> None: ...
 
 
 ROLES = {

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simlora.engine import Simulation
-from simlora.policies.base import Binds, Observes, PolicyContext
+from simlora.policies.base import Binds, Observes, ObservesArrivals, PolicyContext
 from simlora.systems.config import build_policies
 from simlora.testing.scenario import ROW, Scenario, make_functions, make_workload
 from simlora.testing.strategies import scenarios, traffic
@@ -47,6 +47,9 @@ def shadow(simulation: Simulation) -> list[str]:
             policy.bind(PolicyContext(simulation.functions, simulation.estimates, fresh["forecast"], rng))
     for role, method in METHODS:
         double(own[role], fresh[role], method, parted)
+    for role, policy in own.items():
+        if isinstance(policy, ObservesArrivals):
+            double(policy, fresh[role], "observe_arrival", parted)
     return parted
 
 
@@ -59,7 +62,6 @@ METHODS = (
     ("preemption", "preempt"),
     ("keepalive", "keep"),
     ("scaling", "desired"),
-    ("forecast", "observe_arrival"),
 )
 
 
