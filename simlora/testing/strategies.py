@@ -25,7 +25,7 @@ SERVERLESS: dict[str, Sequence[Any]] = {
     "plan_interval_s": (0.5, 5.0),
     "preloading": ("none", "pckp", "opportunistic"),
     "offloading": ("none", "lru", "value-density"),
-    "keepalive": ("none", {"policy": "fixed", "seconds": 8.0}, "forever"),
+    "keepalive": ("none", {"policy": "fixed", "seconds": 8.0}, "forever", {"policy": "rainbowcake", "min_s": 3.0}),
     "limits.container_bytes": (1_500_000_000, 32_000_000_000),
     "limits.instances_per_function": (1, 2),
     "limits.queue_timeout_s": (4.0, 30.0),

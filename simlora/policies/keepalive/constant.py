@@ -1,4 +1,4 @@
-"""Keep-alive: how long an instance that has become idle keeps what it has."""
+"""Keep-alive by a constant: some seconds, for ever, or not at all."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Fixed:
     seconds: float = 60.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seconds < math.inf:
-            raise ValueError(f"seconds must be a finite number, 0 or more (found {self.seconds})")
+        if not self.seconds >= 0:
+            raise ValueError(f"seconds must be 0 or more (found {self.seconds})")
 
     def keep(self, instance: InstanceView, view: ClusterView) -> Sequence[tuple[str, float]]:
         return ((ArtifactKind.CONTAINER, view.now_s + self.seconds),)

@@ -1,0 +1,6 @@
+"""Keep-alive: how long an instance that has become idle keeps what it has."""
+
+from simlora.policies.keepalive.constant import Fixed, Forever, NoKeepAlive
+from simlora.policies.keepalive.rainbowcake import RainbowCake
+
+__all__ = ["Fixed", "Forever", "NoKeepAlive", "RainbowCake"]

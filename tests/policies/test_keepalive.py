@@ -1,0 +1,75 @@
+"""Keep-alive policies: special cases in which they equal one another, and their rules worked out by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from simlora.entities import Function
+from simlora.policies.keepalive import Fixed, Forever, NoKeepAlive, RainbowCake
+from simlora.testing import Scenario, Snapshot, TableEstimates, World, make_functions, make_workload
+from simlora.testing.worlds import CAPACITY_BYTES
+
+CALLS = [(0.0, 0, 100, 10), (3.0, 1, 100, 30), (40.0, 0, 100, 10), (95.0, 1, 200, 10), (400.0, 0, 100, 10)]
+
+
+def tables(keepalive: dict[str, Any], system: str) -> list[str]:
+    functions = make_functions("llama-2-7b", "llama-2-7b")
+    record = Scenario(system, functions, make_workload(CALLS), {"keepalive": keepalive}).run()
+    return [repr(table.to_pylist()) for table in (record.requests, record.usage, record.events)]
+
+
+@pytest.mark.parametrize("system", ["insta-infer", "serverless-lora"])
+@pytest.mark.parametrize(("seconds", "policy"), [(0.0, "none"), (math.inf, "forever")])
+def test_the_ends_of_fixed_are_none_and_forever(system: str, seconds: float, policy: str) -> None:
+    fixed = tables({"policy": "fixed", "seconds": seconds}, system)
+    assert fixed == tables({"policy": policy}, system)
+    assert fixed != tables({"policy": "fixed", "seconds": 50.0}, system)
+
+
+def idle_world(functions: Sequence[Function], arrivals: Sequence[tuple[Function, float]], now_s: float) -> World:
+    """One idle, ready instance of the first function on one GPU."""
+    view, estimates = Snapshot(now_s, functions), TableEstimates(shared=False)
+    gpu = view.add_gpu(view.add_node(), CAPACITY_BYTES)
+    done = {stage: estimates.stage_device_bytes(functions[0], stage, gpu) for stage in estimates.stages}
+    view.add_instance(functions[0], view.add_container(gpu), done, ready=True, has_run=True, last_used_s=now_s)
+    return World(view, {}, arrivals, estimates)
+
+
+def kept(policy: Any, world: World) -> dict[str, float]:
+    if hasattr(policy, "bind"):
+        policy.bind(world.context())
+    if hasattr(policy, "observe_arrival"):
+        for function, at_s in world.arrivals:
+            policy.observe_arrival(function, at_s)
+    return {str(stage): at_s - world.view.now_s for stage, at_s in policy.keep(world.view.instances[0], world.view)}
+
+
+@pytest.mark.parametrize(("policy", "seconds"), [(Fixed(7.0), 7.0), (Forever(), math.inf), (NoKeepAlive(), 0.0)])
+def test_constants(policy: Any, seconds: float) -> None:
+    assert kept(policy, idle_world(make_functions("llama-2-7b"), (), 100.0)) == {"container": seconds}
+
+
+def test_rainbowcake_takes_layers_back_by_the_calls_of_all_they_serve() -> None:
+    """Gaps (now - oldest) / calls: 100 s for f0, 50 s for its backbone, 200 / 6 s for all; then clamped at 60 s."""
+    functions = make_functions("llama-2-7b", "llama-2-7b", "llama-2-13b")
+    f0, f1, f2 = functions
+    arrivals = [(f0, 800.0), (f1, 810.0), (f2, 830.0), (f1, 850.0), (f0, 900.0), (f2, 950.0)]
+    layers = kept(RainbowCake(), idle_world(functions, arrivals, 1000.0))
+    ln5 = math.log(5.0)
+    assert layers["adapter"] == pytest.approx(100.0 * ln5)
+    assert layers["context"] == pytest.approx(100.0 * ln5 + 50.0 * ln5)
+    assert layers["container"] == pytest.approx(150.0 * ln5 + 60.0)
+
+
+def test_rainbowcake_forgets_calls_of_yesterday_and_more_than_it_counts() -> None:
+    functions = make_functions("llama-2-7b")
+    old = [(functions[0], 0.0), (functions[0], 10.0)]
+    assert kept(RainbowCake(), idle_world(functions, old, 90_000.0))["adapter"] == 600.0
+    calls = [(functions[0], at_s) for at_s in (0.0, 500.0, 600.0, 700.0)]
+    assert kept(RainbowCake(calls=2), idle_world(functions, calls, 800.0))["adapter"] == pytest.approx(
+        100.0 * math.log(5.0)
+    )
