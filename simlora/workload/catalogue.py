@@ -15,6 +15,7 @@ from simlora.workload.sources.azure_llm import AzureLlm
 from simlora.workload.sources.base import SourceOptions, TraceSource
 from simlora.workload.sources.generators import Gamma, OnOff, Poisson
 from simlora.workload.sources.own_file import SUFFIXES, OwnFile
+from simlora.workload.sources.popularity import Diurnal, Drift, Zipf
 from simlora.workload.variability import PATTERNS
 
 
@@ -70,6 +71,16 @@ _CATALOGUE: dict[str, _Entry] = {
     "gamma": _Entry(Gamma, {}, "synthetic", "renewal with gamma gaps: rate_per_s (per function), cv"),
     "on-off": _Entry(
         OnOff, {}, "synthetic", "Poisson switched on and off: on_rate_per_s, off_rate_per_s, on_mean_s, off_mean_s"
+    ),
+    "zipf": _Entry(Zipf, {}, "synthetic", "popularity (row + 1)^-exponent: rate_per_s (of all), exponent, cv, over"),
+    "drift": _Entry(
+        Drift, {}, "synthetic", "zipf whose ranks change: rate_per_s (of all), exponent, every_s, churn, cv, over"
+    ),
+    "diurnal": _Entry(
+        Diurnal,
+        {},
+        "synthetic",
+        "a daily course: rate_per_s (of all), depth, period_s, peak_s, peak_spread_s, exponent, cv, over",
     ),
 }
 _KNOWN: Known = {name: (entry.source, entry.fixed) for name, entry in _CATALOGUE.items()}

@@ -1,4 +1,5 @@
-"""Arrivals made by a formula, per function: Poisson, renewal with gamma gaps, and on/off (interrupted Poisson)."""
+"""Arrivals made by a formula, per function: Poisson, renewal with gamma gaps, on/off (interrupted Poisson), and renewal
+at a rate that varies."""
 
 from __future__ import annotations
 
@@ -51,3 +52,11 @@ def on_off_arrivals(
     edges = np.array(edges_s)
     arrivals = rng.poisson(np.array(rates_per_s) * np.diff(edges))
     return np.sort(rng.uniform(np.repeat(edges[:-1], arrivals), np.repeat(edges[1:], arrivals)))
+
+
+def varying_arrivals(rng: np.random.Generator, edges_s: Floats, rates_per_s: Floats, cv: float) -> Floats:
+    """A stationary renewal process of rate 1 with gamma gaps, in time stretched so that the rate between two edges is
+    the one given there; Poisson for cv 1.
+    """
+    expected = np.concatenate([[0.0], np.cumsum(rates_per_s * np.diff(edges_s))])
+    return np.interp(gamma_arrivals(rng, float(expected[-1]), 1.0, cv), expected, edges_s)
