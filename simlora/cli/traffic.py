@@ -11,7 +11,8 @@ app = typer.Typer(help="Real traces, trace models, generators and your own files
 
 Trace = Annotated[str, typer.Argument(help="A name of `trace list`, or a .csv or .parquet file.")]
 Functions = Annotated[
-    Path | None, typer.Option(help="A functions table; without it eight unnamed functions.", show_default=False)
+    str | None,
+    typer.Option(help="A functions table, or how many unnamed functions (without it eight).", show_default=False),
 ]
 Options = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=V", help="A key of the trace (rate_per_s=0.1). Repeatable.")

@@ -14,6 +14,7 @@ from simlora.cluster.config import ClusterConfig
 from simlora.errors import ConfigError
 from simlora.study.document import Document, read_document
 from simlora.study.faults import refusal
+from simlora.study.generated import GeneratedFunctions
 from simlora.study.overrides import Setting, apply_settings, sweep_points
 
 FORBIDDEN_IN_NAMES = '/\\:*?"<>|'
@@ -38,7 +39,7 @@ class Scenario(BaseModel):
     duration_s: float = Field(gt=0, strict=True, allow_inf_nan=False)
     rate_scale: float = Field(default=1.0, gt=0, strict=True, allow_inf_nan=False)
     cluster: dict[str, Any] = Field(default={}, description="keys of [cluster] that differ in this scenario")
-    functions: str | None = Field(default=None, description="another functions table")
+    functions: str | GeneratedFunctions | None = Field(default=None, description="another functions table")
 
     _name = field_validator("name")(check_name)
 
@@ -104,7 +105,7 @@ class Experiment(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seeds: Seed | Annotated[list[Seed], Field(min_length=1)] = 10
-    functions: str
+    functions: str | GeneratedFunctions
     prices: list[str] = Field(min_length=1)
     profile: str = "l40s"
     slo: Literal["published", "warm-5x"] = "published"

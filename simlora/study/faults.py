@@ -28,12 +28,15 @@ def refusal(error: ValidationError, schema: type[BaseModel], document: Document)
 
 
 def _deepest(error: ValidationError, table: dict[str, Any]) -> tuple[Any, tuple[int | str, ...]]:
-    """The first fault, or of a value of several allowed forms the one that is found furthest inside it."""
+    """The first fault, or of a value of several allowed forms the one that is found furthest inside it; there a key too
+    many comes before one too few, which it may be, misspelt."""
     faults = [
         (one, _in_table(one["loc"], table, one["type"] in {"missing", "extra_forbidden"})) for one in error.errors()
     ]
     same = [fault for fault in faults if fault[1][:1] == faults[0][1][:1]]
-    return max(same, key=lambda fault: len(fault[1])) if len(faults[0][1]) == 1 else faults[0]
+    if len(faults[0][1]) != 1:
+        return faults[0]
+    return max(same, key=lambda fault: (len(fault[1]), fault[0]["type"] == "extra_forbidden"))
 
 
 def _in_table(loc: tuple[int | str, ...], table: Any, last_is_key: bool) -> tuple[int | str, ...]:

@@ -77,13 +77,14 @@ def _row(raw: Mapping[str | None, Any], folder: Path, where: str) -> Row:
         "function": cells["function"],
         "backbone": cells["backbone"],
         "rank": int(cells["rank"]),
-        "target_modules": _modules(cells["target_modules"], where),
+        "target_modules": parse_modules(cells["target_modules"], where),
         "slo_ttft_s": _seconds(cells["slo_ttft_s"], "slo_ttft_s", where),
         "slo_tpot_s": _seconds(cells.get("slo_tpot_s", ""), "slo_tpot_s", where),
     }
 
 
-def _modules(text: str, where: str) -> list[str]:
+def parse_modules(text: str, where: str) -> list[str]:
+    """The projections that a cell names; raises :class:`TraceError` for an unknown one."""
     if text == ALL_MODULES:
         return list(PROJECTIONS)
     modules = [word for word in re.split(r"[\s;,]+", text) if word]

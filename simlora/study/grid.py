@@ -15,7 +15,8 @@ from simlora.entities import Function
 from simlora.study.document import Document
 from simlora.study.experiment import Experiment, Scenario, Study
 from simlora.study.faults import refusal
-from simlora.study.functions import Row, check_fit, make_functions, read_functions, with_slo
+from simlora.study.functions import Row, check_fit, make_functions, with_slo
+from simlora.study.generated import table_rows
 from simlora.study.systems import Resolved, check_gpus, resolve_systems
 from simlora.systems import SystemConfig
 from simlora.systems.config import parse_system
@@ -117,11 +118,11 @@ def _shared_settings(experiment: Experiment, scenario: Scenario, index: int, doc
     table = scenario.functions or experiment.functions
     key = ("scenario", index, "functions") if scenario.functions else ("functions",)
     with document.at(*key):
-        rows = read_functions(document.path.parent / table)
+        rows, folder = table_rows(table, document.path.parent)
     return {
         "cluster": _cluster(experiment, scenario, index, document).model_dump(mode="json"),
         "functions": rows,
-        "functions_dir": str(Path(table).parent),
+        "functions_dir": str(folder),
         "profile": experiment.profile,
         "horizon_s": experiment.horizon_s,
         "workload": {

@@ -1,8 +1,8 @@
 """Dotted keys over an experiment file: ``--set`` on the command line, and ``[sweep]``.
 
-A key is ``cluster.KEY``, ``scenario.KEY`` (of every scenario) or ``scenario.NAME.KEY``, ``system.KEY`` (of every system
-and ablation) or ``system.NAME.KEY``, where KEY may go on into a policy's table (``system.ours.keepalive.seconds``), or
-one of the file's plain keys.
+A key is ``cluster.KEY``, ``functions.KEY`` (where the file describes the table), ``scenario.KEY`` (of every one) or
+``scenario.NAME.KEY``, ``system.KEY`` (of every system and ablation) or ``system.NAME.KEY``, where KEY may go on into a
+policy's table (``system.ours.keepalive.seconds``), or one of the file's plain keys.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from simlora.cluster.config import ClusterConfig
 from simlora.errors import ConfigError, did_you_mean
 from simlora.study.document import Document
+from simlora.study.generated import GeneratedFunctions
 from simlora.systems.config import SystemConfig, override
 
 PLAIN_KEYS = ("functions", "horizon_s", "prices", "profile", "seeds", "slo")
@@ -100,6 +101,10 @@ def put(table: dict[str, Any], key: str, value: Any, where: str) -> None:
         table[head] = value
     elif head == "cluster" and rest in ClusterConfig.model_fields:
         table["cluster"] = {**table.get("cluster", {}), rest: value}
+    elif head == "functions" and rest in GeneratedFunctions.model_fields:
+        if not isinstance(table.get("functions"), dict):
+            raise ConfigError(f"{where}: {key} needs functions = {{ count = ..., backbones = [...] }} (found a file)")
+        table["functions"] = {**table["functions"], rest: value}
     elif head == "scenario" and rest:
         entries, inner = _entries(table.get("scenario", []), rest)
         _check(inner, SCENARIO_KEYS, key, where)
@@ -118,7 +123,8 @@ def put(table: dict[str, Any], key: str, value: Any, where: str) -> None:
 def _allowed() -> list[str]:
     cluster = [f"cluster.{key}" for key in ClusterConfig.model_fields]
     scenario, system = ([f"scenario.{key}" for key in SCENARIO_KEYS], [f"system.{key}" for key in SYSTEM_KEYS])
-    return [*PLAIN_KEYS, *cluster, *scenario, *system]
+    functions = [f"functions.{key}" for key in GeneratedFunctions.model_fields]
+    return [*PLAIN_KEYS, *cluster, *functions, *scenario, *system]
 
 
 def _entries(entries: Sequence[dict[str, Any]], rest: str) -> tuple[Sequence[dict[str, Any]], str]:

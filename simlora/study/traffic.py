@@ -14,6 +14,7 @@ import numpy as np
 from simlora.errors import ConfigError
 from simlora.study.console import listing
 from simlora.study.functions import read_functions
+from simlora.study.generated import unnamed
 from simlora.study.overrides import parse_setting
 from simlora.study.store import one_message
 from simlora.study.workloads import data_dir
@@ -40,7 +41,7 @@ class Traffic:
 
 def make_traffic(
     trace: str,
-    functions: Path | None,
+    functions: str | None,
     options: Sequence[str],
     lengths: str,
     duration_s: float,
@@ -65,15 +66,18 @@ def make_traffic(
     return Traffic(workload, names, duration_s)
 
 
-def _names(trace: str, functions: Path | None) -> list[str]:
-    """Of the functions table; else those that a file of requests or counts names; else made up."""
+def _names(trace: str, functions: str | None) -> list[str]:
+    """Of the functions table; made up where only their number is given; else those that a file of requests or counts
+    names; else eight made up."""
+    if functions is not None and functions.isdecimal():
+        return unnamed(int(functions))
     if functions is not None:
-        return [row["function"] for row in read_functions(functions)]
+        return [row["function"] for row in read_functions(Path(functions))]
     if trace.endswith(FILES):
         from simlora.workload.readers.table import Text, read_columns
 
         return list(dict.fromkeys(read_columns(Path(trace), {"function": Text("function")})["function"]))
-    return [f"f{i}" for i in range(UNNAMED_FUNCTIONS)]
+    return unnamed(UNNAMED_FUNCTIONS)
 
 
 def traffic_table(traffic: Traffic) -> Table:
