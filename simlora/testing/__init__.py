@@ -6,9 +6,18 @@
         def make_policy(self):
             return Mine(depth=4)
 
+There is one suite per role, ``RoutingContract`` to ``ForecastContract`` (``CONTRACTS`` has them by role); what may be
+answered stands in its docstring, what it asks in ``simlora/testing/contracts``. ``make_world`` and ``worlds`` make the
+clusters that policies are asked in, of ``Snapshot`` and ``TableEstimates``.
+
 ``Scenario`` runs a system on a small workload through the real engine, with ``ConstantSteps`` for timelines that can be
-worked out by hand; ``scenarios`` draws such runs. They need hypothesis and pytest, which simlora itself does not.
+worked out by hand; ``scenarios`` draws such runs. Drawing needs hypothesis, which simlora itself does not: the tests of
+a suite, ``worlds`` and ``scenarios`` import it when they are used.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from simlora.testing.contracts import (
     CONTRACTS,
@@ -26,9 +35,11 @@ from simlora.testing.contracts import (
 from simlora.testing.estimates import TableEstimates
 from simlora.testing.scenario import Scenario, make_functions, make_workload
 from simlora.testing.steps import ConstantSteps
-from simlora.testing.strategies import scenarios
 from simlora.testing.views import Snapshot
 from simlora.testing.worlds import World, make_world, worlds
+
+if TYPE_CHECKING:
+    from simlora.testing.strategies import scenarios
 
 __all__ = [
     "CONTRACTS",
@@ -53,3 +64,12 @@ __all__ = [
     "scenarios",
     "worlds",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """``scenarios``, imported when first asked for."""
+    if name != "scenarios":
+        raise AttributeError(f"module 'simlora.testing' has no attribute {name!r}")
+    from simlora.testing.strategies import scenarios
+
+    return scenarios

@@ -6,9 +6,9 @@ import random
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from hypothesis import strategies as st
 
 from simlora.entities import Backbone, Function, QueuedRequest
 from simlora.policies.base import PolicyContext
@@ -16,6 +16,9 @@ from simlora.policies.forecast import SlidingWindow
 from simlora.testing.estimates import TableEstimates
 from simlora.testing.views import FrozenContainer, FrozenInstance, FrozenQueues, FrozenRunning, Snapshot
 from simlora.views import InstanceState
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
 
 BACKBONES = (
     Backbone("llama-2-7b", 32, 4096, 32, 32, 128, 11008, 32000),
@@ -156,6 +159,8 @@ def make_world(rng: random.Random) -> World:
     return _Maker(rng, shared_process=rng.random() < 0.25).world()
 
 
-def worlds() -> st.SearchStrategy[World]:
+def worlds() -> SearchStrategy[World]:
     """Worlds as a hypothesis strategy, which shrinks to small ones."""
+    from hypothesis import strategies as st
+
     return st.randoms(use_true_random=False).map(make_world)

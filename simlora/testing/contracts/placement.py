@@ -1,0 +1,43 @@
+"""What a placement policy may say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from simlora.actions import Placement
+from simlora.testing.contracts.base import PolicyContract, is_free, unchanged
+from simlora.testing.worlds import World
+
+
+class PlacementContract(PolicyContract):
+    """A place exists, its container is idle and on its GPU, and the start fits once all that is idle there has left."""
+
+    role = "placement"
+
+    def questions(self, policy: Any, world: World) -> Iterator[tuple[Any, Any]]:
+        for function in world.view.functions:
+            yield function, unchanged(policy.place, function, world.view)
+
+    def check(self, policy: Any, asked: Any, answer: Placement | None, world: World) -> None:
+        if answer is None:
+            return
+        assert isinstance(answer, Placement), f"a place is a Placement or None (found {answer!r})"
+        check_place(answer, world)
+        gpu = answer.gpu
+        room_bytes = gpu.free_bytes + sum(sum(i.done.values()) for i in gpu.instances.values() if is_free(i))
+        room_bytes += sum(b.bytes for b in gpu.backbones.values() if not b.mapped_by)
+        need_bytes = world.estimates.start_bytes(asked, {}, gpu)
+        assert need_bytes <= room_bytes, (
+            f"placed {asked.id} on {gpu}, where its start of {need_bytes} bytes does not fit even if all that is idle "
+            f"leaves ({room_bytes} bytes)"
+        )
+
+
+def check_place(place: Placement, world: World) -> None:
+    """The GPU is one of the view's, and the container, if one is named, stands idle on it."""
+    gpu, container = place
+    assert any(gpu is one for one in world.view.gpus), f"{gpu} is not a GPU of the view"
+    if container is not None:
+        assert container.id in world.view.idle_containers, f"{container} is not among the idle containers"
+        assert container.gpu is gpu, f"{container} is on {container.gpu}, not on {gpu}"

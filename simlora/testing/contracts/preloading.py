@@ -1,0 +1,92 @@
+"""What a policy that plans ahead may say: the roles preloading and rebalancing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from simlora.actions import Evict, EvictBackbone, Plan, Start, Stop
+from simlora.events import Cause, CauseKind
+from simlora.testing.contracts.base import PolicyContract, is_free
+from simlora.testing.contracts.placement import check_place
+from simlora.testing.worlds import World
+
+GENERAL = (CauseKind.STARTED, CauseKind.WOKEN, CauseKind.MEMORY_FREED)
+"""Causes that concern no function."""
+
+
+class PreloadingContract(PolicyContract):
+    """Starts go to idle containers and fit together; what is stopped or evicted is idle; the next look is later.
+
+    Nothing is done twice to one instance.
+    """
+
+    role = "preloading"
+
+    def questions(self, policy: Any, world: World) -> Iterator[tuple[Any, Any]]:
+        if len(world.view.gpus) < len({function.backbone for function in world.view.functions}):
+            return
+        assert isinstance(policy.causes, frozenset), f"causes must be a frozenset (found {policy.causes!r})"
+        for kind in CauseKind:
+            if kind in policy.causes:
+                causes = [Cause(kind)] if kind in GENERAL else [Cause(kind, f) for f in world.view.functions]
+                yield kind, policy.plan(causes, world.view)
+
+    def check(self, policy: Any, asked: Any, answer: Plan, world: World) -> None:
+        assert isinstance(answer, Plan), f"an answer is a Plan (found {answer!r})"
+        now_s, wake_at_s = world.view.now_s, answer.wake_at_s
+        assert wake_at_s is None or wake_at_s > now_s, f"wakes at {wake_at_s} s, which is not after now, {now_s} s"
+        touched: list[int] = []
+        for action in answer.actions:
+            assert isinstance(action, Start | Stop | Evict | EvictBackbone), f"{action!r} is no action of a plan"
+            if isinstance(action, Start):
+                _check_start(action, world)
+            elif isinstance(action, EvictBackbone):
+                mapped_by = action.gpu.backbones[action.backbone].mapped_by
+                assert not mapped_by, f"evicts {action.backbone.name} from {action.gpu}, where {mapped_by} map it"
+            else:
+                assert is_free(action.instance), f"touches {action.instance}, which is not idle or has work bound"
+            if not isinstance(action, EvictBackbone) and action.instance is not None:
+                assert action.instance.id not in touched, f"does two things to {action.instance}"
+                touched.append(action.instance.id)
+        if all(isinstance(action, Start) for action in answer.actions):
+            _check_room(answer, world)
+
+
+def _check_start(action: Start, world: World) -> None:
+    estimates, instance = world.estimates, action.instance
+    check_place(action.placement, world)
+    allowed = estimates.stages if action.function is None else estimates.preloadable
+    assert action.upto in allowed, f'starts up to "{action.upto}"; what can be done ahead is {", ".join(allowed)}'
+    if action.function is not None:
+        assert action.function.backbone is action.backbone, f"starts {action.function.id} with another's backbone"
+    if instance is not None:
+        assert is_free(instance), f"takes {instance} further, which is not idle or has work bound"
+        assert instance.container is action.placement.container, f"takes {instance} further in another container"
+        assert instance.function is action.function, f"takes {instance} further for another function"
+        assert action.upto not in instance.done, f'takes {instance} to "{action.upto}", which it has behind it'
+
+
+def _check_room(answer: Plan, world: World) -> None:
+    """The starts of a plan that frees nothing fit what is free, a shared backbone counted once per GPU."""
+    own = dict.fromkeys(range(len(world.view.gpus)), 0)
+    shared: dict[tuple[int, str], int] = {}
+    stages = world.estimates.stages
+    for action in answer.actions:
+        if not isinstance(action, Start) or action.function is None:
+            continue
+        gpu = action.placement.gpu
+        done = action.instance.done if action.instance is not None else {}
+        for stage in stages[: stages.index(action.upto) + 1]:
+            if stage in done:
+                continue
+            size_bytes = world.estimates.stage_device_bytes(action.function, stage, gpu)
+            if stage in world.estimates.shared_stages:
+                shared[gpu.index, action.backbone.name] = size_bytes
+            else:
+                own[gpu.index] += size_bytes
+    for gpu in world.view.gpus:
+        need_bytes = own[gpu.index] + sum(size for (index, _), size in shared.items() if index == gpu.index)
+        assert need_bytes <= gpu.free_bytes or not need_bytes, (
+            f"starts {need_bytes} bytes on {gpu}, where {gpu.free_bytes} are free"
+        )
