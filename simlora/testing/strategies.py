@@ -24,7 +24,7 @@ SERVERLESS: dict[str, Sequence[Any]] = {
     "backbone_keepalive_s": (0.0, 20.0),
     "plan_interval_s": (0.5, 5.0),
     "preloading": ("none", "pckp", "opportunistic"),
-    "offloading": ("none", "lru", "value-density"),
+    "offloading": ("none", "lru", "value-density", "faascache"),
     "keepalive": ("none", {"policy": "fixed", "seconds": 8.0}, "forever", {"policy": "rainbowcake", "min_s": 3.0}),
     "limits.container_bytes": (1_500_000_000, 32_000_000_000),
     "limits.instances_per_function": (1, 2),

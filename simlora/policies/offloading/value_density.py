@@ -1,4 +1,4 @@
-"""Offloading: what must leave a GPU so that a start or a batch fits."""
+"""ServerlessLoRA's dynamic offloading: the stages and backbones worth least per byte leave first."""
 
 from __future__ import annotations
 
@@ -7,45 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from simlora.actions import Demand, Evict, EvictBackbone, Eviction, Stop
+from simlora.actions import Demand, Evict, EvictBackbone, Eviction
 from simlora.entities import ArtifactKind, Backbone, Function, Tier
 from simlora.policies.base import Forecast, PolicyContext
 from simlora.policies.estimates import Estimates
+from simlora.policies.offloading.whole import idle_on
 from simlora.policies.registry import register
-from simlora.views import BackboneView, ClusterView, InstanceState, InstanceView
-
-
-def idle_on(demand: Demand) -> list[InstanceView]:
-    """Instances on the demand's GPU that may be touched, by id."""
-    keep = demand.keep.id if demand.keep is not None else -1
-    on_gpu = demand.gpu.instances.values()
-    idle = [i for i in on_gpu if i.state is InstanceState.IDLE and not i.bound and i.id != keep]
-    return sorted(idle, key=lambda instance: instance.id)
-
-
-@register("offloading", "none")
-@dataclass
-class NoOffloading:
-    """Nothing leaves: what does not fit waits."""
-
-    def victims(self, demand: Demand, view: ClusterView) -> Sequence[Eviction]:
-        return ()
-
-
-@register("offloading", "lru")
-@dataclass
-class LeastRecentlyUsed:
-    """Whole idle instances, the one whose last batch is longest ago first; nothing if all of them are too little."""
-
-    def victims(self, demand: Demand, view: ClusterView) -> Sequence[Eviction]:
-        stops: list[Stop] = []
-        freed_bytes = 0
-        for instance in sorted(idle_on(demand), key=lambda i: (i.last_used_s, i.id)):
-            if freed_bytes >= demand.need_bytes:
-                break
-            freed_bytes += sum(instance.done.values())
-            stops.append(Stop(instance, "least recently used"))
-        return stops if freed_bytes >= demand.need_bytes else ()
+from simlora.views import BackboneView, ClusterView, InstanceView
 
 
 class _Cut(NamedTuple):

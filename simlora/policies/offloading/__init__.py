@@ -1,0 +1,7 @@
+"""Offloading: what must leave a GPU so that a start or a batch fits."""
+
+from simlora.policies.offloading.greedy_dual import GreedyDual
+from simlora.policies.offloading.value_density import ValueDensity
+from simlora.policies.offloading.whole import LeastRecentlyUsed, NoOffloading
+
+__all__ = ["GreedyDual", "LeastRecentlyUsed", "NoOffloading", "ValueDensity"]
