@@ -21,6 +21,8 @@ from simlora.entities import Function, QueuedRequest
 from simlora.errors import SimloraError
 from simlora.latency import CONTENTION, load_node_type, load_profile
 from simlora.policies.base import Binds, PolicyContext
+from simlora.policies.estimates import Rates
+from simlora.results.prices import load_price
 from simlora.results.recorder import Recorder, RunRecord
 from simlora.systems.config import SystemConfig, build_policies
 from simlora.workload.workload import Workload, stream
@@ -96,6 +98,9 @@ class Simulation:
             stepwise=stepwise,
         )
         self.policies: dict[str, Any] = build_policies(system, base_dir)
+        self.rates: Rates | None = None
+        if system.price is not None:
+            self.rates = load_price(system.price, base_dir).rates(self.profile.kernels.gpu)
         self.record = Recorder(len(workload))
 
     def run(self, horizon_s: float | None = None, progress: Callable[[float], None] | None = None) -> RunRecord:
@@ -120,7 +125,7 @@ class Simulation:
         for role, policy in self.policies.items():
             if isinstance(policy, Binds):
                 rng = stream(self.seed, f"policy/{role}")
-                policy.bind(PolicyContext(self.functions, self.estimates, forecast, rng))
+                policy.bind(PolicyContext(self.functions, self.estimates, forecast, rng, self.rates))
 
     def _arrivals(self, engine: Engine, progress: Callable[[float], None] | None) -> Generator[simpy.Event, Any, None]:
         workload, env, functions = self.workload, self.env, self.functions

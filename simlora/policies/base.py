@@ -23,7 +23,7 @@ from simlora.views import ClusterView, InstanceView, ReadyQueues
 if TYPE_CHECKING:
     import numpy as np
 
-    from simlora.policies.estimates import Estimates
+    from simlora.policies.estimates import Estimates, Rates
 
 
 class RoutingPolicy(Protocol):
@@ -89,12 +89,15 @@ class Forecast(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PolicyContext:
-    """What a policy may know besides the view: estimates of durations, the forecast, its own random stream."""
+    """What a policy may know besides the view: estimates of durations, the forecast, its own random stream, and what
+    processes cost if the system names a price list.
+    """
 
     functions: Sequence[Function]
     estimates: Estimates
     forecast: Forecast
     rng: np.random.Generator
+    rates: Rates | None = None
 
 
 @runtime_checkable

@@ -9,6 +9,13 @@ from simlora.entities import Function, QueuedRequest
 from simlora.views import GpuView, InstanceView
 
 
+class Rates(Protocol):
+    """What a process costs, by the price list that the system names: USD per second for the bytes that it holds."""
+
+    def starting_usd_per_s(self, device_bytes: int, host_bytes: int) -> float: ...
+    def idle_usd_per_s(self, device_bytes: int, host_bytes: int) -> float: ...
+
+
 class Estimates(Protocol):
     """Offline knowledge: the profile's medians for this system's engine, loader and sharing."""
 

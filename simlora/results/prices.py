@@ -7,6 +7,7 @@ for it is an error that names the figures there.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -48,6 +49,35 @@ class GpuPrice(NamedTuple):
     idle_usd_per_s: float
 
 
+@dataclass(frozen=True)
+class ProcessRates:
+    """What a process that has its bytes to itself costs by a price list (implements ``simlora.policies`` ``Rates``).
+
+    Under a ``card`` list it pays for its card, however little it holds.
+    """
+
+    price: Price
+    gpu: GpuPrice
+
+    def starting_usd_per_s(self, device_bytes: int, host_bytes: int) -> float:
+        """While it starts; nothing where start-up is not billed."""
+        if not self.price.startup_billed:
+            return 0.0
+        host = self.price.host
+        return self._usd_per_s(self.gpu.active_usd_per_s, host.cpu_active_per_s, device_bytes, host_bytes)
+
+    def idle_usd_per_s(self, device_bytes: int, host_bytes: int) -> float:
+        """While it stands idle."""
+        host = self.price.host
+        return self._usd_per_s(self.gpu.idle_usd_per_s, host.cpu_idle_per_s, device_bytes, host_bytes)
+
+    def _usd_per_s(self, gpu_usd_per_s: float, cpu_per_s: float, device_bytes: int, host_bytes: int) -> float:
+        price, host = self.price, self.price.host
+        share = device_bytes / price.gb_bytes if price.unit == "gb" else 1.0
+        credits = host.memory_per_gb_s * host_bytes / price.gb_bytes + cpu_per_s * host.cpus_per_instance
+        return gpu_usd_per_s * share + credits * price.credit_usd
+
+
 class Price(Sourced):
     """One price list. ``source``, ``valid`` and ``label`` say where its figures come from and when they held.
 
@@ -86,6 +116,10 @@ class Price(Sourced):
         rate = self.gpus[model]
         usd_per_s = self.credit_usd / (rate.cards * rate.per_s)
         return GpuPrice(rate.active * usd_per_s, (rate.active if rate.idle is None else rate.idle) * usd_per_s)
+
+    def rates(self, model: str) -> ProcessRates:
+        """What processes on a GPU model cost; :class:`ConfigError` as for :meth:`gpu`."""
+        return ProcessRates(self, self.gpu(model))
 
 
 def list_prices() -> dict[str, Price]:

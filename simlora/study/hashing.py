@@ -16,6 +16,7 @@ from simlora.latency.hardware import CATALOGUE as HARDWARE
 from simlora.latency.loaders import CATALOGUE as LOADERS
 from simlora.latency.profile import HERE as PROFILES
 from simlora.policies.base import ROLES
+from simlora.results.prices import HERE as PRICES
 from simlora.study.grid import Cell
 
 PACKAGE = Path(simlora.__file__).parent
@@ -26,7 +27,8 @@ SIMULATOR = ("engine", "cluster", "backends", "policies", "latency", "workload")
 def cell_key(cell: Cell, workload_digest: str, stepwise: bool = False) -> str:
     """SHA-256 over all a run depends on: settings, traffic, data files, version, and the source of the code that runs.
 
-    Prices are not part of it: usage is recorded first, and dollars are computed from it each time.
+    Prices are not part of it, but for a list that the system's policies weigh: usage is recorded first, and dollars are
+    computed from it each time.
     """
     settings = cell.settings
     base_dir = Path(cell.base_dir)
@@ -41,6 +43,7 @@ def cell_key(cell: Cell, workload_digest: str, stepwise: bool = False) -> str:
             _file_digest(_data_file(settings["system"]["engine"], ENGINES, base_dir)),
             _file_digest(LOADERS),
             _file_digest(HARDWARE),
+            *_price_digests(settings["system"]["price"], base_dir),
             *_backbone_digests(settings, base_dir),
         ],
         "policies": policy_digests(settings["system"], base_dir),
@@ -50,6 +53,11 @@ def cell_key(cell: Cell, workload_digest: str, stepwise: bool = False) -> str:
 
 def _data_file(name: str, shipped: Path, base_dir: Path) -> Path:
     return base_dir / name if name.endswith(".toml") else shipped / f"{name}.toml"
+
+
+def _price_digests(name: str | None, base_dir: Path) -> Iterator[str]:
+    if name is not None:
+        yield _file_digest(_data_file(name, PRICES, base_dir))
 
 
 def _backbone_digests(settings: Mapping[str, Any], base_dir: Path) -> Iterator[str]:

@@ -37,6 +37,8 @@ def resolve_systems(experiment: Experiment, document: Document) -> dict[str, Res
             build_policies(config, base_dir)
             with_files = load_profile(beside(experiment.profile, base_dir), beside(config.engine, base_dir))
             load_loader(config.loader)
+            if config.price is not None:
+                load_price(config.price, base_dir).rates(with_files.kernels.gpu)
         with document.at("prices"):
             choose_price(prices, config.billing).gpu(with_files.kernels.gpu)
         fewest = all(entry.fewest for entry in experiment.system if entry.called == name)

@@ -54,6 +54,9 @@ class SystemConfig(BaseModel):
         default=60.0, ge=0, description="how long a shared backbone stays after its last mapper"
     )
     plan_interval_s: float = Field(default=1.0, gt=0)
+    price: str | None = Field(
+        default=None, description="the price list that its policies weigh, where they do; bills are another matter"
+    )
     limits: Limits = Limits()
 
     routing: PolicyTable

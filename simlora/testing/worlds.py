@@ -13,6 +13,7 @@ import numpy as np
 from simlora.entities import Backbone, Function, QueuedRequest
 from simlora.policies.base import PolicyContext
 from simlora.policies.forecast import SlidingWindow
+from simlora.results.prices import load_price
 from simlora.testing.estimates import TableEstimates
 from simlora.testing.views import FrozenContainer, FrozenInstance, FrozenQueues, FrozenRunning, Snapshot
 from simlora.views import InstanceState
@@ -24,6 +25,7 @@ BACKBONES = (
     Backbone("llama-2-7b", 32, 4096, 32, 32, 128, 11008, 32000),
     Backbone("llama-2-13b", 40, 5120, 40, 40, 128, 13824, 32000),
 )
+PRICE, GPU = "alibaba-fc-2024-08", "l40s"
 CAPACITY_BYTES = 48_000_000_000
 NOW_S = 1000.0
 
@@ -42,7 +44,8 @@ class World:
         forecast = SlidingWindow()
         for function, at_s in self.arrivals:
             forecast.observe_arrival(function, at_s)
-        return PolicyContext(self.view.functions, self.estimates, forecast, np.random.default_rng(0))
+        rates = load_price(PRICE).rates(GPU)
+        return PolicyContext(self.view.functions, self.estimates, forecast, np.random.default_rng(0), rates)
 
 
 class _Maker:

@@ -44,7 +44,8 @@ def shadow(simulation: Simulation) -> list[str]:
     for role, policy in fresh.items():
         if isinstance(policy, Binds):
             rng = stream(simulation.seed, f"policy/{simulation.system.name}/{role}")
-            policy.bind(PolicyContext(simulation.functions, simulation.estimates, fresh["forecast"], rng))
+            known = simulation.functions, simulation.estimates, fresh["forecast"], rng, simulation.rates
+            policy.bind(PolicyContext(*known))
     for role, method in METHODS:
         double(own[role], fresh[role], method, parted)
     for role, policy in own.items():

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from simlora.entities import Function
-from simlora.policies.keepalive import Fixed, Forever, NoKeepAlive, RainbowCake
+from simlora.errors import ConfigError
+from simlora.policies.keepalive import BreakEven, Fixed, Forever, NoKeepAlive, RainbowCake
+from simlora.results.prices import GpuRate, HostRate, load_price
 from simlora.testing import Scenario, Snapshot, TableEstimates, World, make_functions, make_workload
 from simlora.testing.worlds import CAPACITY_BYTES
 
@@ -73,3 +76,69 @@ def test_rainbowcake_forgets_calls_of_yesterday_and_more_than_it_counts() -> Non
     assert kept(RainbowCake(calls=2), idle_world(functions, calls, 800.0))["adapter"] == pytest.approx(
         100.0 * math.log(5.0)
     )
+
+
+def stay_s(rate_per_s: float, load_s: float, ratio: float) -> float:
+    """The fixed point t = ratio load (1 - exp(-rate t)), by going there from above."""
+    longest_s = stay = ratio * load_s
+    for _ in range(10_000):
+        stay = longest_s * -math.expm1(-rate_per_s * stay)
+    return stay
+
+
+@pytest.mark.parametrize("gap_s", [5.0, 20.0, 60.0, 200.0])
+def test_break_even_solves_its_equation(gap_s: float) -> None:
+    """Under a list by the card all stages leave as one; an idle second costs a quarter of an active one."""
+    functions = make_functions("llama-2-7b")
+    price = load_price("modal-2026-05")
+    card = price.model_copy(update={"gpus": {"l40s": GpuRate(active=1.0, idle=0.25)}, "host": HostRate()})
+    world = idle_world(functions, [(functions[0], 1000.0 + gap_s * n) for n in range(10)], 1000.0 + 9 * gap_s)
+    policy = BreakEven()
+    policy.bind(replace(world.context(), rates=card.rates("l40s")))
+    ((stage, at_s),) = policy.keep(world.view.instances[0], world.view)
+    start_s = world.estimates.start_s(functions[0], {})
+    assert stage == "container"
+    assert at_s - world.view.now_s == pytest.approx(stay_s(1.0 / gap_s, start_s, 4.0), abs=1e-6)
+
+
+def test_break_even_of_a_busy_function_is_the_ratio_of_prices_times_the_seconds() -> None:
+    """Alibaba's list: the backbone and what comes after it, at 6 : 1 of the GPU's price and the start's processors."""
+    functions = make_functions("llama-2-7b")
+    world = idle_world(functions, [(functions[0], 900.0 + 0.01 * n) for n in range(10)], 900.09)
+    layers = kept(BreakEven(), world)
+    instance = world.view.instances[0]
+    gb = sum(instance.done.values()) / 2**30
+    late = world.estimates.stages[3:]
+    late_gb = sum(instance.done[stage] for stage in late) / 2**30
+    host = 0.15 * 0.6e9 / 2**30 + 2.0
+    expected = (1.5 * gb + host) / (0.25 * late_gb) * sum(world.estimates.seconds[stage] for stage in late)
+    assert layers["backbone"] == pytest.approx(expected)
+    assert list(layers.values()) == sorted(layers.values(), reverse=True)
+    assert layers["container"] == 3600.0
+
+
+def test_break_even_keeps_nothing_that_is_seldom_called_or_free_to_load() -> None:
+    functions = make_functions("llama-2-7b")
+    assert set(kept(BreakEven(), idle_world(functions, (), 100.0)).values()) == {0.0}
+    world = idle_world(functions, [(functions[0], 90.0), (functions[0], 95.0)], 100.0)
+    policy = BreakEven()
+    free = load_price("alibaba-fc-2024-08").model_copy(update={"startup_billed": False})
+    policy.bind(replace(world.context(), rates=free.rates("l40s")))
+    answer = dict(policy.keep(world.view.instances[0], world.view))
+    assert answer["backbone"] == 100.0
+
+
+def test_break_even_asks_for_a_price_list() -> None:
+    world = idle_world(make_functions("llama-2-7b"), (), 100.0)
+    with pytest.raises(ConfigError, match="price"):
+        BreakEven().bind(replace(world.context(), rates=None))
+
+
+def test_a_system_that_weighs_prices_runs_by_the_list_it_names() -> None:
+    functions = make_functions("llama-2-7b")
+    calls = make_workload([(20.0 * n, 0, 100, 10) for n in range(8)])
+    cold = []
+    for price in ("alibaba-fc-2024-08", "modal-2026-05"):
+        overrides = {"keepalive": "break-even", "price": price, "preloading": "none"}
+        cold.append(sum(Scenario("insta-infer", functions, calls, overrides).run().requests["cold"].to_pylist()))
+    assert cold[0] < cold[1]
