@@ -14,7 +14,7 @@ import pytest
 
 from simlora.latency import list_engines, list_profiles
 from simlora.results.prices import list_prices
-from simlora.systems.config import list_systems
+from simlora.systems.config import list_bounds, list_systems
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "simlora").rglob("*.py"))
@@ -190,6 +190,7 @@ def test_importing_is_light(module: str) -> None:
 def test_every_shipped_table_is_reached_by_the_package() -> None:
     reached = {
         "systems": list(list_systems()),
+        "bounds": list(list_bounds()),
         "profiles": list(list_profiles()),
         "engines": list(list_engines()),
         "prices": list(list_prices()),

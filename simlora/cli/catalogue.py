@@ -11,10 +11,10 @@ from simlora.study.console import listing
 
 def systems() -> Table:
     """The shipped systems and what sets them apart."""
-    from simlora.systems import list_systems, load_system
+    from simlora.systems import list_bounds, list_systems, load_system
 
     table = listing("system", "engine", "loader", "sharing", "billing", "batching", "preloading")
-    for name in list_systems():
+    for name in (*list_systems(), *list_bounds()):
         s = load_system(name)
         table.add_row(name, s.engine, s.loader, s.sharing, s.billing, s.batching["policy"], s.preloading["policy"])
     return table

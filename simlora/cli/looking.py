@@ -13,10 +13,10 @@ def compare(
 ) -> None:
     """Systems side by side with intervals, and their ratios to the first one, paired over seeds."""
     from simlora.study.console import stdout
-    from simlora.study.looking import rows_of
+    from simlora.study.looking import bounds_of, rows_of
     from simlora.study.tables import tables
 
-    for table in tables(rows_of(folders)):
+    for table in tables(rows_of(folders), bounds_of(folders)):
         stdout().print(table)
 
 

@@ -187,6 +187,7 @@ class Simulation:
         return {
             "system": self.system.name,
             "title": self.system.title,
+            "evaluation": self.system.evaluation,
             "profile": self.profile.name,
             "engine": self.system.engine,
             "seed": self.seed,

@@ -9,14 +9,13 @@ the seconds so added cost what the life's last second cost.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
 from simlora.errors import ConfigError
 from simlora.results.occupancy import Occupancy, clipped, occupancy
-from simlora.results.prices import GpuPrice, Price
+from simlora.results.prices import KINDS, Billing, GpuPrice, Price
 from simlora.results.tables import Bools, Floats, Ints, numbers, words
 
 TOUCHING_S = 1e-9
@@ -67,21 +66,24 @@ def bill(
     gpu_model: str,
     requests: int,
     window_s: float,
-    billing: Literal["serverless", "always-on"],
+    billing: Billing,
 ) -> Bill:
     """The cost of a run's ``usage`` over [0, window_s] under ``price``, on GPUs of ``gpu_model``.
 
-    ``requests``: those offered that reached an instance; each costs the list's invocation fee.
+    ``requests``: those offered that reached an instance; each costs the list's invocation fee. A bound is billed by
+    either kind of list (``billing = "cheapest"``), without rounding and minimum.
     Raises :class:`ConfigError` if the list has no rate for the GPU, or is not of the kind that ``billing`` needs.
     """
-    wanted = "serverless" if billing == "serverless" else "reserved"
-    if price.kind != wanted:
+    if price.kind not in KINDS[billing]:
         raise ConfigError(f'{price.title}: a list of kind "{price.kind}" can\'t bill {billing} systems')
     rate = price.gpu(gpu_model)
+    if billing == "cheapest":
+        price = price.model_copy(update={"granularity_s": 0.0, "minimum_s": 0.0})
     rows = clipped(usage, window_s)
     requests_usd = requests * price.per_request * price.credit_usd
     if price.kind == "reserved":
         return Bill(gpu_active_usd=_reserved_usd(rows, price, rate), requests_usd=requests_usd)
+    usage = usage.filter(pa.array(~words(usage, "state").are("reserved")))
     processes = _processes(rows, price)
     host_usd = _host_usd(rows, processes, price)
     if price.unit == "card":

@@ -17,6 +17,13 @@ from simlora.errors import ConfigError, unknown_name
 from simlora.latency.sources import Sourced, read_toml
 
 HERE = Path(__file__).parent / "prices"
+Billing = Literal["serverless", "always-on", "cheapest"]
+KINDS: dict[Billing, tuple[str, ...]] = {
+    "serverless": ("serverless",),
+    "always-on": ("reserved",),
+    "cheapest": ("serverless", "reserved"),
+}
+"""The kinds of list by which a system can be billed."""
 
 
 class GpuRate(BaseModel):
@@ -150,15 +157,16 @@ def _names() -> list[str]:
     return sorted(path.stem for path in HERE.glob("*.toml"))
 
 
-def choose_price(prices: Sequence[Price], billing: Literal["serverless", "always-on"]) -> Price:
-    """The list that applies to a system: the first serverless one, or for always-on systems the first reserved one.
+def choose_prices(prices: Sequence[Price], billing: Billing) -> list[Price]:
+    """The lists that apply to a system, the first of each kind it can be billed by; it pays the least of them.
 
     Raises :class:`ConfigError` where the experiment names none of the kind.
     """
-    kind = "serverless" if billing == "serverless" else "reserved"
-    for price in prices:
-        if price.kind == kind:
-            return price
-    shipped = ", ".join(name for name, price in list_prices().items() if price.kind == kind)
+    kinds = KINDS[billing]
+    chosen = [next((price for price in prices if price.kind == kind), None) for kind in kinds]
+    if any(chosen):
+        return [price for price in chosen if price is not None]
+    wanted = " or ".join(f'"{kind}"' for kind in kinds)
+    shipped = ", ".join(name for name, price in list_prices().items() if price.kind in kinds)
     named = ", ".join(f'"{price.title}"' for price in prices) or "none"
-    raise ConfigError(f'prices: {billing} systems need a list of kind "{kind}" (found {named}); shipped: {shipped}')
+    raise ConfigError(f"prices: {billing} systems need a list of kind {wanted} (found {named}); shipped: {shipped}")

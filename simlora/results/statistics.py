@@ -65,6 +65,21 @@ def paired_ratio(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Interv
         return _bootstrap(_paired(a, b), lambda samples: _mean(samples[:1]) / _mean(samples[1:]), confidence)
 
 
+def gap_closed(own: ArrayLike, worst: ArrayLike, bound: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Which share of the way from ``worst`` to ``bound`` is behind ``own``: of means over the same seeds.
+
+    (mean worst - mean own) / (mean worst - mean bound): 0 at the worst, 1 at the bound; for metrics that are best when
+    small. Raises :class:`ConfigError` if the three are not of one length.
+    """
+    _paired(own, worst)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _bootstrap(
+            (*_paired(own, bound), np.asarray(worst, float)),
+            lambda x: (_mean(x[2:]) - _mean(x[:1])) / (_mean(x[2:]) - _mean(x[1:2])),
+            confidence,
+        )
+
+
 def replications_needed(values: ArrayLike, relative_precision: float, confidence: float = 0.95) -> int:
     """Seeds after which the mean's interval is within +- ``relative_precision`` of it, judged by the seeds there are.
 

@@ -23,6 +23,19 @@ def rows_of(folders: Sequence[Path]) -> list[dict[str, Any]]:
     return rows
 
 
+def bounds_of(folders: Sequence[Path]) -> list[str]:
+    """Which systems of these folders are relaxations, called as :func:`rows_of` calls them."""
+    from simlora.results.load import load
+
+    names: dict[str, None] = {}
+    for folder in folders:
+        named = f"{folder.name}: " if len(folders) > 1 else ""
+        for cell in load(folder).cells:
+            if cell.facts.get("evaluation") == "relaxation":
+                names[f"{named}{cell.system}"] = None
+    return list(names)
+
+
 def check_results(folder: Path) -> None:
     """Raise :class:`ConfigError` for what no run has ended in."""
     if not folder.is_dir():

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from simlora.results.prices import load_price
+from simlora.results.prices import KINDS, load_price
 from simlora.results.statistics import Interval, mean_interval
 from simlora.results.summary import bill_of
 from simlora.study.grid import Group
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 MONTH_S = 30 * 86_400.0
-KINDS = {"serverless": "serverless", "always-on": "reserved"}
 
 
 class Priced(NamedTuple):
@@ -53,7 +52,7 @@ def reprice(folder: Path, prices: Sequence[str]) -> list[Priced]:
         window_s = windows_s[cell.scenario, cell.point, cell.seed]
         requests, usage = cell.table("requests"), cell.table("usage")
         for name, price in lists.items():
-            if price.kind == KINDS[cell.facts["billing"]]:
+            if price.kind in KINDS[cell.facts["billing"]]:
                 usd = bill_of(requests, usage, cell.facts, window_s, price).total_usd
                 bill = _Bill(usd, window_s, requests.num_rows)
                 bills.setdefault((cell.scenario, cell.point, cell.system, name), []).append(bill)

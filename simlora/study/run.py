@@ -100,6 +100,7 @@ def _conclude(grid: Grid, store: Store, cells: Sequence[Cell]) -> None:
     prices = load_prices(grid.study.experiment, grid.study.document)
     rows, facts = write_summaries(store, cells, prices)
     write_figures(store.out)
-    for table in tables(rows):
+    bounds = [cell.system for cell in cells if cell.config.evaluation == "relaxation"]
+    for table in tables(rows, bounds):
         stdout().print(table)
     stdout().print(trust_box(cells, facts))

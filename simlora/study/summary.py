@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from simlora.errors import TraceError
-from simlora.results.prices import Price, choose_price
-from simlora.results.summary import KEYS, summarise, summarise_functions
+from simlora.results.prices import Price, choose_prices
+from simlora.results.summary import KEYS, bill_of, summarise, summarise_functions
 from simlora.study.grid import Cell, Group
 from simlora.study.store import Store, one_message
 
@@ -47,8 +47,10 @@ def write_summaries(store: Store, cells: Sequence[Cell], prices: Sequence[Price]
         requests, usage = (pq.read_table(store.folder(cell) / f"{name}.parquet") for name in ("requests", "usage"))
         functions = cell.functions
         keys = dict(zip(KEYS, (cell.system, cell.scenario, cell.point, cell.seed), strict=True))
-        price = choose_price(prices, cell.config.billing)
-        rows.append({**keys, **summarise(requests, usage, of_cell, functions, windows_s[cell.group], price)})
+        window_s = windows_s[cell.group]
+        lists = choose_prices(prices, cell.config.billing)
+        price = min(lists, key=lambda one: bill_of(requests, usage, of_cell, window_s, one).total_usd)
+        rows.append({**keys, **summarise(requests, usage, of_cell, functions, window_s, price)})
         each = summarise_functions(requests, of_cell, functions)
         by_function += [{**keys, "function": name, **row} for name, row in each.items()]
     write_rows(store.out / "summary.csv", rows)

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from simlora.errors import ConfigError, unknown_name
 from simlora.latency import Profile, load_loader, load_profile
-from simlora.results.prices import Price, choose_price, load_price
+from simlora.results.prices import Price, choose_prices, load_price
 from simlora.study.document import Document, Key
 from simlora.study.experiment import Experiment
 from simlora.study.overrides import layered
-from simlora.systems import SystemConfig, build_policies, list_systems, load_system
+from simlora.systems import SystemConfig, build_policies, list_bounds, list_systems, load_system
 
 
 class Resolved(NamedTuple):
@@ -40,7 +40,8 @@ def resolve_systems(experiment: Experiment, document: Document) -> dict[str, Res
             if config.price is not None:
                 load_price(config.price, base_dir).rates(with_files.kernels.gpu)
         with document.at("prices"):
-            choose_price(prices, config.billing).gpu(with_files.kernels.gpu)
+            for price in choose_prices(prices, config.billing):
+                price.gpu(with_files.kernels.gpu)
         fewest = all(entry.fewest for entry in experiment.system if entry.called == name)
         systems[name] = Resolved(config, with_files, fewest and config.billing == "always-on")
     return systems
@@ -56,7 +57,7 @@ class _Layers(NamedTuple):
 
 def _layers(experiment: Experiment, document: Document) -> dict[str, _Layers]:
     found: dict[str, _Layers] = {}
-    shipped = list_systems()
+    shipped = {**list_systems(), **list_bounds()}
     for index, entry in enumerate(experiment.system):
         if entry.use is not None:
             key = ("system", index, "use")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from simlora.results.statistics import Interval, mean_interval, paired_ratio
+from simlora.results.statistics import Interval, gap_closed, mean_interval, paired_ratio
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,11 +34,15 @@ SHOWN = (
 ONE_SEED = "one seed: no interval"
 NAME_WIDTH = 20
 """Characters of a system's name on one line; they are never cut, however narrow the terminal."""
+SMALL_IS_GOOD = tuple(shown for shown in SHOWN if shown.title.startswith(("TTFT", "cost (")))
 COMPARED = tuple(shown for shown in SHOWN if shown.title not in {"finished", "cold starts"})
 
 
-def tables(rows: Sequence[Row]) -> Iterator[Table]:
-    """For every scenario and sweep point the figures of all systems, then their ratios to the first one's."""
+def tables(rows: Sequence[Row], bounds: Collection[str] = ()) -> Iterator[Table]:
+    """For every scenario and sweep point the figures of all systems, then their ratios to the first one's.
+
+    ``bounds``: those among the systems that are relaxations; to the first of them the share of the way is shown, too.
+    """
     for scenario, point in dict.fromkeys((row["scenario"], row["point"]) for row in rows):
         by_system: dict[str, dict[int, Row]] = {}
         for row in rows:
@@ -48,6 +52,9 @@ def tables(rows: Sequence[Row]) -> Iterator[Table]:
         yield _figures(title, by_system)
         if len(by_system) > 1:
             yield _ratios(title, by_system)
+        bound = next((name for name in by_system if name in bounds), None)
+        if bound is not None and len(by_system) > 2:
+            yield _gaps(title, by_system, bound)
 
 
 def _figures(title: str, by_system: Mapping[str, Mapping[int, Row]]) -> Table:
@@ -85,6 +92,30 @@ def _ratios(title: str, by_system: Mapping[str, Mapping[int, Row]]) -> Table:
             own, other = ([shown.value(side[seed]) for seed in both] for side in (by_seed, by_system[first]))
             ratio = paired_ratio(own, other)
             cells.append(interval_text(ratio, ".3g", "*" if ratio.excludes(1.0) else ""))
+        table.add_row(_folded(name), *cells)
+    return table
+
+
+def _gaps(title: str, by_system: Mapping[str, Mapping[int, Row]], bound: str) -> Table:
+    """Of metrics that are best when small: how far each system is from the worst one here towards the bound."""
+    from rich.table import Table
+
+    caption = f"0 %: the worst system here; 100 %: {bound}, which nothing beats; in cost it is far off in light traffic"
+    table = Table(title=f"{title}: share of the gap to {bound} closed", caption=caption, collapse_padding=True)
+    seeds = [seed for seed in by_system[bound] if all(seed in by_seed for by_seed in by_system.values())]
+    _add_columns(table, [shown.title.partition(" (")[0] for shown in SMALL_IS_GOOD])
+    values = {
+        shown.title: {name: [shown.value(by_seed[seed]) for seed in seeds] for name, by_seed in by_system.items()}
+        for shown in SMALL_IS_GOOD
+    }
+    for name in by_system:
+        if name == bound:
+            continue
+        cells = []
+        for shown in SMALL_IS_GOOD:
+            of = values[shown.title]
+            worst = max(of.values(), key=sum)
+            cells.append(interval_text(gap_closed(of[name], worst, of[bound]), ".1%"))
         table.add_row(_folded(name), *cells)
     return table
 

@@ -33,13 +33,14 @@ def simulate_cell(
     cell: Cell, workload: Workload, stepwise: bool = False, progress: Callable[[float], None] | None = None
 ) -> RunRecord:
     """The record of a cell's run on ``workload``."""
-    from simlora.engine import simulate
+    from simlora.engine import relax, simulate
 
+    evaluate = {"simulation": simulate, "relaxation": relax}
     system, base_dir = cell.config, Path(cell.base_dir)
     with warnings.catch_warnings():
         # What lies beyond the measured range is counted in the record and shown in the trust box.
         warnings.simplefilter("ignore")
-        record: RunRecord = simulate(
+        record: RunRecord = evaluate[system.evaluation](
             system.model_copy(update={"engine": beside(system.engine, base_dir)}),
             functions=cell.functions,
             workload=workload,

@@ -43,7 +43,12 @@ class SystemConfig(BaseModel):
         description="dedicated: one process each; shared: an idle container may hold pre-loaded processes of several "
         "functions, and when one of them runs the others end; packed: they stay"
     )
-    billing: Literal["serverless", "always-on"]
+    evaluation: Literal["simulation", "relaxation"] = Field(
+        default="simulation", description="relaxation: computed as a bound, not run; its policies are never asked"
+    )
+    billing: Literal["serverless", "always-on", "cheapest"] = Field(
+        description="cheapest: by either kind of list, to the instant, for bounds"
+    )
     reserve: Literal["max_new_tokens", "prompt"] = Field(description="KV bytes reserved when a request is admitted")
     completion: Literal["own_end", "batch_end"] = Field(description="when a request of a batch is answered")
     host_cache_fraction: float = Field(ge=0, le=1, description="share of a node's memory that caches checkpoints")
@@ -87,12 +92,17 @@ def list_systems() -> dict[str, Path]:
     return {path.stem: path for path in sorted(HERE.glob("*.toml"))}
 
 
+def list_bounds() -> dict[str, Path]:
+    """The shipped relaxations by name: an experiment may name them like systems."""
+    return {path.stem: path for path in sorted(HERE.glob("bounds/*.toml"))}
+
+
 def load_system(name: str, overrides: Mapping[str, Any] | None = None, where: str = "") -> SystemConfig:
     """A shipped system with some keys overridden; policy tables are replaced whole if they name another policy.
 
     Raises :class:`ConfigError` naming the key, the value and what is allowed.
     """
-    shipped = list_systems()
+    shipped = {**list_systems(), **list_bounds()}
     if name not in shipped:
         raise unknown_name("system", name, shipped, where)
     values: dict[str, Any] = {"name": name, **tomllib.loads(shipped[name].read_text())}

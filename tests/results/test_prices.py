@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from simlora.errors import ConfigError
-from simlora.results.prices import Price, choose_price, list_prices, load_price
+from simlora.results.prices import Price, choose_prices, list_prices, load_price
 
 HOURLY_USD = [
     # list, GPU, GB of the card under a list by GB, active and idle USD per card-hour as published
@@ -88,9 +88,9 @@ def test_a_list_that_does_not_fit_names_file_and_key(tmp_path: Path, line: str, 
 def test_a_system_is_billed_by_the_first_list_of_its_kind() -> None:
     names = ["ec2-on-demand-2026", "modal-2026-05", "runpod-2026"]
     prices: list[Price] = [load_price(name) for name in names]
-    assert choose_price(prices, "serverless") is prices[1]
-    assert choose_price(prices, "always-on") is prices[0]
+    assert choose_prices(prices, "serverless") == [prices[1]]
+    assert choose_prices(prices, "always-on") == [prices[0]]
     with pytest.raises(
         ConfigError, match=r'always-on systems need a list of kind "reserved".*shipped: ec2-on-demand-2026'
     ):
-        choose_price(prices[1:], "always-on")
+        choose_prices(prices[1:], "always-on")

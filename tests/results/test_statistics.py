@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from simlora.errors import ConfigError
 from simlora.results.statistics import (
     batch_means,
+    gap_closed,
     mean_interval,
     paired_difference,
     paired_ratio,
@@ -84,6 +85,17 @@ def test_replications_needed_is_the_least_number_that_reaches_the_precision() ->
     assert replications_needed([5.0, 5.0], 0.01) == 2
     with pytest.raises(ConfigError, match="at least two seeds"):
         replications_needed([1.0], 0.1)
+
+
+def test_the_share_of_a_gap_by_hand() -> None:
+    closed = gap_closed([4.0, 6.0], worst=[10.0, 12.0], bound=[1.0, 1.0])
+    assert closed.estimate == pytest.approx(6 / 10)
+    assert closed.low == pytest.approx(6 / 11)  # of the second seed alone
+    assert closed.high == pytest.approx(6 / 9)
+    assert gap_closed([3.0], [3.0], [1.0]).estimate == 0.0
+    assert gap_closed([1.0], [3.0], [1.0]).estimate == 1.0
+    with pytest.raises(ConfigError, match="the same seeds"):
+        gap_closed([1.0], [3.0, 3.0], [1.0])
 
 
 def test_batch_means_by_hand() -> None:

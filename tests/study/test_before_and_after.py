@@ -82,6 +82,15 @@ def test_figures_and_ratios_to_the_first():
     assert "2 to 2" in ratios
 
 
+def test_the_share_of_the_gap_stands_where_a_bound_does():
+    rows = [row(name, 0, ttft) for name, ttft in (("one", 5.0), ("two", 4.0), ("floor", 1.0))]
+    assert "share of the gap" not in text_of(*tables(rows))
+    gaps = text_of(*tables(rows, ["floor"])).partition("share of the gap to floor closed")[2]
+    assert "25.0%" in gaps
+    assert "one" in gaps
+    assert "100.0%" not in gaps  # the bound has no row of its own
+
+
 def test_few_seeds_call_nothing_real_and_one_has_no_interval():
     text = text_of(*tables([row("one", 0, 1.0), row("two", 0, 2.0)]))
     assert "one seed: no interval" in text
