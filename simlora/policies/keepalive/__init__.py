@@ -2,6 +2,7 @@
 
 from simlora.policies.keepalive.break_even import BreakEven
 from simlora.policies.keepalive.constant import Fixed, Forever, NoKeepAlive
+from simlora.policies.keepalive.histogram import HybridHistogram
 from simlora.policies.keepalive.rainbowcake import RainbowCake
 
-__all__ = ["BreakEven", "Fixed", "Forever", "NoKeepAlive", "RainbowCake"]
+__all__ = ["BreakEven", "Fixed", "Forever", "HybridHistogram", "NoKeepAlive", "RainbowCake"]
