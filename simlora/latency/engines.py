@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from simlora.entities import ArtifactKind
 from simlora.errors import unknown_name
-from simlora.latency.sources import Sourced, read_toml
+from simlora.latency.sources import Sourced, checked, read_toml
 
 HERE = Path(__file__).parent / "engines"
 
@@ -83,9 +83,10 @@ class Stage(Sourced):
 
 
 class EngineProfile(Sourced):
-    """One version of one serving engine."""
+    """One version of one serving engine. With ``base`` a file states only what differs; stages replace by name."""
 
     schema_version: int = Field(ge=1, le=1)
+    base: str | None = None
     name: str
     title: str
     default_loader: str
@@ -116,8 +117,25 @@ def list_engines() -> list[str]:
 
 
 def load_engine(name: str) -> EngineProfile:
-    """A shipped engine profile, or one's own from the path of a TOML file."""
-    path = Path(name) if name.endswith(".toml") else HERE / f"{name}.toml"
-    if path.parent == HERE and path.stem not in list_engines():
-        raise unknown_name("engine", name, list_engines())
-    return read_toml(path, EngineProfile)
+    """A shipped engine profile, or one's own from the path of a TOML file.
+
+    Raises :class:`ConfigError` for an unknown name, or naming the file and the key that does not fit.
+    """
+    path = Path(name) if name.endswith(".toml") else _shipped(name)
+    table: dict[str, Any] = read_toml(path, dict)
+    if "base" not in table:
+        return read_toml(path, EngineProfile)
+    below = read_toml(_shipped(table["base"], str(path)), dict)
+    own = {stage.get("name"): stage for stage in table.get("stage", ())}
+    stages = [own.get(stage["name"], stage) for stage in below["stage"]]
+    known = [stage["name"] for stage in below["stage"]]
+    for stage in own:
+        if stage not in known:
+            raise unknown_name("stage", str(stage), known, str(path))
+    return checked(path, EngineProfile, {**below, **table, "stage": stages})
+
+
+def _shipped(name: str, where: str = "") -> Path:
+    if name not in list_engines():
+        raise unknown_name("engine", name, list_engines(), where)
+    return HERE / f"{name}.toml"

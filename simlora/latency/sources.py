@@ -47,8 +47,13 @@ def read_toml(path: Path, schema: type[T], **values: Any) -> T:
         raise ConfigError(f"{path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not a TOML file: {error}") from None
+    return checked(path, schema, {**values, **table})
+
+
+def checked(path: Path, schema: type[T], table: dict[str, Any]) -> T:
+    """The table that ``path`` holds as ``schema``; :class:`ConfigError` as :func:`read_toml` raises it."""
     try:
-        return TypeAdapter(schema).validate_python({**values, **table})
+        return TypeAdapter(schema).validate_python(table)
     except ValidationError as error:
         raise ConfigError(f"{path}: {_first_fault(error, schema)}") from None
 
