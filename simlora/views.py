@@ -152,6 +152,11 @@ class InstanceView(Protocol):
         ...
 
     @property
+    def device_bytes(self) -> int:
+        """Bytes of its GPU that it holds."""
+        ...
+
+    @property
     def kv_free_bytes(self) -> int: ...
     @property
     def adapters(self) -> Mapping[Function, int]:
@@ -198,6 +203,11 @@ class ClusterView(Protocol):
 
     def running(self, function: Function) -> int:
         """Requests of ``function`` bound to an instance and not finished."""
+        ...
+
+    def ongoing(self, function: Function) -> int:
+        """Requests that wait or are bound and not finished: of ``function``, or where one engine serves all functions
+        of a backbone, of all of them."""
         ...
 
 

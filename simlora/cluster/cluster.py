@@ -28,12 +28,14 @@ class Cluster:
         config: ClusterConfig,
         gpu: GpuModel,
         *,
+        one_for_all: bool = False,
         use_gpus: int | None = None,
         host_cache_fraction: float = 0.0,
         storage: Discipline = "fair",
     ):
         self._env = env
         self.functions = functions
+        self._one_for_all = one_for_all
         self.nodes: list[Node] = []
         self.gpus: list[Gpu] = []
         self.front = Queues()
@@ -82,6 +84,13 @@ class Cluster:
 
     def running(self, function: Function) -> int:
         return self._unfinished[function]
+
+    def ongoing(self, function: Function) -> int:
+        if not self._one_for_all:
+            return self.waiting(function) + self.running(function)
+        queues = (*self.front.by_function.items(), *self.held_back.by_function.items())
+        waiting = sum(len(queue) for waits, queue in queues if waits.backbone is function.backbone)
+        return waiting + sum(i.bound + len(i.running) for i in self._instances[function].values())
 
     # ------------------------------------------------------------------ what the engine does
 

@@ -21,6 +21,7 @@ class ProfileEstimates:
         self._functions = functions
         self._stages: dict[str, Stage] = {stage.name: stage for stage in profile.startup}
         self.stages = tuple(self._stages)
+        self.one_for_all = system.sharing == "in-process"
         self.preloadable = tuple(stage.name for stage in profile.startup if stage.preloadable)
         shares = system.sharing == "ipc"
         self.shared_stages = tuple(s.name for s in profile.startup if shares and s.shareable and s.moves)
@@ -66,7 +67,7 @@ class ProfileEstimates:
         found = self._stages[stage]
         if found.shared_s is not None and self._resident(function, gpu):
             return found.shared_s
-        if not found.moves:
+        if not found.moves or (self.one_for_all and found.artifact is ArtifactKind.ADAPTER):
             return found.seconds
         name = function.adapter.name if found.artifact is ArtifactKind.ADAPTER else function.backbone.name
         if gpu is not None and gpu.node.caches(name):
@@ -118,6 +119,8 @@ class ProfileEstimates:
         return sum(self.stage_s(function, stage, gpu) for stage in self.stages if stage not in done)
 
     def start_bytes(self, function: Function, done: Mapping[str, int], gpu: GpuView) -> int:
+        if self.one_for_all:
+            return self._engine_bytes(function.backbone, done, gpu)
         own = self._own_bytes[function]
         size_bytes = self._all_bytes[function]
         for stage in done:
@@ -155,6 +158,12 @@ class ProfileEstimates:
     def host_copies(self) -> int | None:
         """Adapters that a process keeps in host memory at most."""
         return self.profile.engine.batching.max_cpu_loras
+
+    def _engine_bytes(self, backbone: Backbone, done: Mapping[str, int], gpu: GpuView) -> int:
+        """What such an engine still takes on a GPU; its pool comes with its first stage."""
+        missing = [stage for stage in self.profile.startup if stage.name not in done]
+        pool_bytes = 0 if done else self.pool_bytes(backbone, gpu.capacity_bytes)
+        return pool_bytes + sum(self.engine_stage_bytes(backbone, stage) for stage in missing)
 
     def pool_bytes(self, backbone: Backbone, capacity_bytes: int) -> int:
         """KV pool of such an engine on a GPU: the share it may use, less what its stages hold.

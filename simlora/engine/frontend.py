@@ -161,7 +161,7 @@ class FrontEnd:
         self._set_deadline(request)
 
     def instance_changed(self, instance: Instance) -> None:
-        """It became ready or idle, or ended: held work that it could serve is looked at again."""
+        """It became idle, finished a request or ended: held work that it could serve is looked at again."""
         held = self._cluster.held_back.by_function
         if held:
             served = (instance.function,) if instance.function is not None else held

@@ -72,8 +72,7 @@ class Reservations:
         keep: Instance | None,
     ) -> bool:
         """Whether the stages and the KV of the work, or at least of its first request, fit, evicting if need be."""
-        own_pool = keep is not None and keep.kv is not gpu.memory
-        kv_bytes = [] if own_pool else [self._estimates.request_bytes(request) for request in work]
+        kv_bytes = [] if self._in_process else [self._estimates.request_bytes(request) for request in work]
         own_bytes = self._estimates.pool_bytes(backbone, gpu.capacity_bytes) if function is None and stages else 0
         if stages:
             host_bytes = sum(stage.host_bytes for stage in stages)
@@ -114,7 +113,7 @@ class Reservations:
             instance.reserved[stage.name] = size_bytes
             if stage.name in self._estimates.shared_stages:
                 gpu.backbones[instance.backbone].mappers[instance.id] = instance
-            if stage.artifact is ArtifactKind.BACKBONE and (backbone_bytes or size_bytes):
+            if stage.moves and stage.artifact is ArtifactKind.BACKBONE and (backbone_bytes or size_bytes):
                 gpu.node.expect_read(instance.id, instance.backbone)
         gpu.memory.take(device_bytes)
         instance.stage_bytes += device_bytes

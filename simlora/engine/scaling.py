@@ -1,4 +1,7 @@
-"""Scaling: proactive starts, asked on a grid of ticks and only for functions that have work."""
+"""Scaling: proactive starts, asked on a grid of ticks and only for functions that have work.
+
+Where one engine serves all functions of a backbone, the first of them stands for all.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,22 @@ class Scaler:
         self._cluster = engine.cluster
         self._scaling = engine.policies["scaling"]
         self._tick_s: float = self._scaling.tick_s
+        self._stands_for = self._representatives()
         self._active: dict[Function, None] = {}
         self._ticking = False
         self._ticks = 0
 
+    def _representatives(self) -> dict[Function, Function]:
+        functions = self._cluster.functions
+        if not self._engine.estimates.one_for_all:
+            return {function: function for function in functions}
+        first = {function.backbone: function for function in reversed(functions)}
+        return {function: first[function.backbone] for function in functions}
+
     def has_work(self, function: Function) -> None:
         """A request of the function has arrived."""
         if isfinite(self._tick_s):
-            self._active[function] = None
+            self._active[self._stands_for[function]] = None
             if not self._ticking:
                 self._next()
 
@@ -48,7 +59,7 @@ class Scaler:
             for _ in range(desired - len(self._cluster.instances_of(function))):
                 if not self._engine.starter.cold_start((), function, "scaling"):
                     break
-            if not self._cluster.waiting(function) and not self._cluster.running(function):
+            if not self._cluster.ongoing(function):
                 del self._active[function]
         # With nothing else to come no later tick would find anything changed: let the run notice that it has stalled.
         if self._active and self._engine.env.peek() < inf:

@@ -220,6 +220,7 @@ class Server:
             self._batch.release(instance, request)
             engine.record.finished_s[request.index] = now_s
             engine.resolve(request.index, FINISHED)
+        engine.front.instance_changed(instance)
         engine.front.memory_freed()
 
     # ------------------------------------------------------------------ KV that grows

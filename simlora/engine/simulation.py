@@ -81,6 +81,7 @@ class Simulation:
             functions,
             cluster,
             self.profile.gpu,
+            one_for_all=self.estimates.one_for_all,
             use_gpus=system.limits.gpus,
             host_cache_fraction=system.host_cache_fraction,
             storage=system.storage,

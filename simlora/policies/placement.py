@@ -22,7 +22,7 @@ NOTHING: Mapping[str, int] = {}
 
 def idle_bytes(instances: Mapping[int, InstanceView]) -> int:
     """Device bytes that the idle ones of these instances hold."""
-    return sum(sum(i.done.values()) for i in instances.values() if i.state is InstanceState.IDLE and not i.bound)
+    return sum(i.device_bytes for i in instances.values() if i.state is InstanceState.IDLE and not i.bound)
 
 
 def reclaimable_bytes(gpu: GpuView, keep: Backbone | None = None) -> int:

@@ -134,3 +134,56 @@ class LeastLoaded:
             if best is None or key < best_key:
                 best, best_key = instance, key
         return ToInstance(best, "least loaded") if best is not None else NEW
+
+
+@register("routing", "fill-up")
+@dataclass
+class FillUp:
+    """In order of arrival to the fullest ready engine below ``target`` requests, so that others fall idle and end.
+
+    An engine counts as full, too, when its KV would not hold what waits there already and this request. Are all full,
+    the least loaded takes more, up to ``most``. While none is ready, work goes to the starting engine with the fewest
+    requests; without any, one starts. Beyond ``most`` requests wait in common until an engine finishes one or is up.
+
+    Source: the concurrency that containers of rented platforms state (Modal's target and most inputs, Knative's target
+    and limit), with idle containers the first to go. Assumption: among equals one that holds the adapter.
+    """
+
+    target: int = 16
+    most: int = 256
+    binding: Binding = field(default=Binding.ON_DISPATCH, init=False)
+    _estimates: Estimates = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.target <= self.most:
+            raise ValueError(f"target must be from 1 to most (found {self.target} and {self.most})")
+
+    def bind(self, context: PolicyContext) -> None:
+        self._estimates = context.estimates
+
+    def route(self, work: Sequence[QueuedRequest], function: Function, view: ClusterView) -> Route:
+        best: InstanceView | None = None
+        best_key = (0, 0, False, 0)
+        engines = view.instances_of(function).values()
+        for instance in engines:
+            held = instance.bound + len(instance.running)
+            if held + len(work) > self.most:
+                continue
+            if not instance.ready:
+                rank, load = 2, held
+            elif self._is_full(instance, held, work):
+                rank, load = 1, held
+            else:
+                rank, load = 0, -held
+            key = (rank, load, function not in instance.adapters, instance.id)
+            if best is None or key < best_key:
+                best, best_key = instance, key
+        if best is None:
+            return HOLD if engines else NEW
+        if best_key[0] == 2 and any(instance.ready for instance in engines):
+            return HOLD
+        return ToInstance(best, ("fullest", "least loaded", "already starting")[best_key[0]])
+
+    def _is_full(self, instance: InstanceView, held: int, work: Sequence[QueuedRequest]) -> bool:
+        wanted_bytes = (instance.bound + len(work)) * self._estimates.request_bytes(work[0])
+        return held + len(work) > self.target or wanted_bytes > instance.kv_free_bytes

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from simlora.cluster.config import ClusterConfig
 from simlora.entities import Function
-from simlora.systems.config import list_systems
+from simlora.systems.config import list_systems, load_system
 from simlora.testing.scenario import ROW, Scenario, make_functions, make_workload
 
 GAPS_S = (0.0, 0.003, 0.06, 0.4, 2.0, 11.0, 45.0, 130.0)
@@ -55,6 +55,15 @@ KEYS: dict[str, dict[str, Sequence[Any]]] = {
         "routing": ({"policy": "round-robin", "target": 2},),
         "scaling": ({"policy": "ongoing", "target": 2, "max_instances": 2},),
         "limits.instances_per_gpu": (2,),
+    },
+    "serverless-vllm": {
+        "engine": ("vllm-0.8.5", "vllm-0.8.5-snapshot"),
+        "reserve": ("prompt", "max_new_tokens"),
+        "keepalive": ("none", {"policy": "fixed", "seconds": 8.0}),
+        "routing": ({"policy": "fill-up", "target": 2, "most": 3}, "least-loaded", "best-preloaded", "idle-or-start"),
+        "placement": ("most-free", {"policy": "storage-aware", "headroom_bytes": 0}),
+        "scaling": ("on-demand", {"policy": "ongoing", "target": 1, "step": 3}),
+        "limits.queue_timeout_s": (4.0, 30.0),
     },
     "vllm": {
         "reserve": ("prompt", "max_new_tokens"),
@@ -113,7 +122,7 @@ def scenarios(draw: st.DrawFn, systems: Sequence[str] = tuple(list_systems()), l
     system = draw(st.sampled_from(systems))
     functions = draw(function_tables())
     cluster = draw(clusters())
-    if system == "vllm":
+    if load_system(system).preloading["policy"] == "always-on":
         cluster = cluster.model_copy(update={"gpus_per_node": 2})
     rows = draw(traffic(len(functions), longest=longest))
     overrides = draw(variations(system))

@@ -68,7 +68,7 @@ class FrozenGpu:
 
     @property
     def free_bytes(self) -> int:
-        held = sum(sum(i.done.values()) + i.kv_bytes for i in self.instances.values())
+        held = sum(i.device_bytes for i in self.instances.values())
         return self.capacity_bytes - held - sum(b.bytes for b in self.backbones.values())
 
     @property
@@ -131,6 +131,10 @@ class FrozenInstance:
     kv_bytes: int
 
     @property
+    def device_bytes(self) -> int:
+        return sum(self.done.values()) + self.kv_bytes
+
+    @property
     def kv_free_bytes(self) -> int:
         return self.gpu.free_bytes
 
@@ -141,11 +145,13 @@ class FrozenInstance:
 class Snapshot:
     """Builds a frozen cluster piece by piece, then is one: ``ClusterView`` at ``now_s``.
 
-    ``add_*`` return what they made, so that a test can name it.
+    ``one_for_all``: its engines serve all functions of a backbone. ``add_*`` return what they made, so that a test can
+    name it.
     """
 
-    def __init__(self, now_s: float, functions: Sequence[Function]) -> None:
+    def __init__(self, now_s: float, functions: Sequence[Function], one_for_all: bool = False) -> None:
         self.now_s = now_s
+        self.one_for_all = one_for_all
         self.functions = tuple(functions)
         self._nodes: list[FrozenNode] = []
         self._gpus: list[FrozenGpu] = []
@@ -304,3 +310,9 @@ class Snapshot:
     def running(self, function: Function) -> int:
         serving = self.instances_of(function).values()
         return sum(i.bound + sum(r.request.function is function for r in i.running.values()) for i in serving)
+
+    def ongoing(self, function: Function) -> int:
+        if not self.one_for_all:
+            return self.waiting(function) + self.running(function)
+        waiting = sum(self.waiting(f) for f in self.functions if f.backbone is function.backbone)
+        return waiting + sum(i.bound + len(i.running) for i in self.instances_of(function).values())

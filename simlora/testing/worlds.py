@@ -58,7 +58,7 @@ class _Maker:
             Function(index, f"f{index}", BACKBONES[rng.randrange(2)], 16, ("q_proj", "v_proj"), 2.5)
             for index in range(rng.randint(1, 6))
         ]
-        self.view = Snapshot(NOW_S, self.functions)
+        self.view = Snapshot(NOW_S, self.functions, shared_process)
         self.requests = 0
         self.bound: dict[int, FrozenQueues] = {}
         self.shared_process = shared_process

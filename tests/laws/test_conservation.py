@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from simlora.cluster.memory import Memory
 from simlora.cluster.processes import Instance
 from simlora.engine import Simulation
-from simlora.systems import list_systems
+from simlora.systems import list_systems, load_system
 from simlora.testing.scenario import Scenario, make_functions, make_workload
 from simlora.testing.strategies import scenarios
 
@@ -27,7 +27,7 @@ STAMPS = ("arrived_s", "bound_s", "ready_s", "started_s", "first_token_s", "fini
 
 
 def kept_for_ever(scenario: Scenario) -> bool:
-    return scenario.system == "vllm" or scenario.overrides.get("keepalive") == "forever"
+    return load_system(scenario.system, scenario.overrides).keepalive["policy"] == "forever"
 
 
 def instances(simulation: Simulation) -> Iterator[Instance]:
@@ -146,7 +146,9 @@ def test_usage_accounts_for_every_byte_second_of_a_gpu(
     """What the rows of a GPU add up to over time is what was taken of its memory over time."""
     functions = make_functions("llama-2-7b", "llama-2-7b", "llama-2-13b")
     rows = [(0.7 * i**1.7, i % 3, 300, 40) for i in range(40)]
-    overrides = {"sharing": sharing} if system != "vllm" else {"limits.gpus": 2, "keepalive": "forever"}
+    overrides: dict[str, Any] = {"limits.gpus": 2, "keepalive": "forever"}
+    if load_system(system).sharing != "in-process":
+        overrides = {"sharing": sharing}
     cluster = Scenario(system, functions, make_workload(rows)).cluster.model_copy(update={"gpus_per_node": 2})
     simulation = Scenario(system, functions, make_workload(rows), overrides, cluster).simulation()
     usage = simulation.run().usage.to_pylist()

@@ -16,7 +16,7 @@ from simlora.testing.scenario import Scenario, make_functions, make_workload
 from simlora.testing.steps import ConstantSteps
 
 pytestmark = pytest.mark.usefixtures("no_hang")
-SERVERLESS = ("serverless-lora", "serverless-llm", "insta-infer")
+SERVERLESS = ("serverless-lora", "serverless-llm", "insta-infer", "serverless-vllm")
 SYSTEMS = (*SERVERLESS, "vllm")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simlora.systems import list_systems
+from simlora.systems import list_systems, load_system
 from simlora.testing.scenario import Scenario, make_functions
 from simlora.workload import build_workload
 
@@ -95,10 +95,11 @@ def test_a_function_without_traffic_changes_no_luck_of_the_others(system: str) -
         base_dir=Path(),
         data_dir=None,
     )
+    stands = load_system(system).billing == "always-on"
     found = []
     for functions in (make_functions(*["llama-2-7b"] * n) for n in (2, 3)):
-        events = Scenario(system, functions, workload, {"preloading": "none"} if system != "vllm" else {}).run().events
+        events = Scenario(system, functions, workload, {} if stands else {"preloading": "none"}).run().events
         stages = [row for row in events.to_pylist() if row["stage"] in ("container", "library")]
         found.append([(row["function"], row["stage"], row["seconds"]) for row in stages])
     assert found[0] == found[1]
-    assert (system == "vllm") != bool(found[0])
+    assert stands != bool(found[0])

@@ -25,7 +25,7 @@ def stop_in_turn(instances: Iterable[InstanceView], need_bytes: int, why: str) -
     for instance in instances:
         if freed_bytes >= need_bytes:
             break
-        freed_bytes += sum(instance.done.values())
+        freed_bytes += instance.device_bytes
         stops.append(Stop(instance, why))
     return stops if freed_bytes >= need_bytes else ()
 
