@@ -1,4 +1,4 @@
-# Needs Python >= 3.11, git and make. Everything is installed into .venv; nothing here installs torch.
+# Needs Python >= 3.11, git and make. Everything is installed into .venv; only test-torch installs torch.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow check bench
+.PHONY: help quickstart test test-slow test-torch check bench
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -18,7 +18,10 @@ test: $(VENV)/.installed-dev ## run the tests, all but the slow ones
 	$(BIN)/python -m pytest
 
 test-slow: $(VENV)/.installed-dev ## run the tests that take minutes
-	$(BIN)/python -m pytest -m "slow and not gpu" || [ $$? -eq 5 ]  # 5: there are none
+	$(BIN)/python -m pytest -m "slow and not torch and not gpu" || [ $$? -eq 5 ]  # 5: there are none
+
+test-torch: $(VENV)/.installed-torch ## run the tests that need torch, on the CPU
+	$(BIN)/python -m pytest -m "torch and not gpu"
 
 check: $(VENV)/.installed-dev ## lint, formatting and types
 	$(BIN)/ruff check
@@ -41,3 +44,8 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "installing simlora and what its tests need into $(VENV)"
 	@$(INSTALL) -e '.[dev]'
 	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-torch: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "installing simlora into $(VENV) with torch and what the tests need"
+	@$(INSTALL) -e '.[dev,gpu]'
+	@touch $(VENV)/.installed $(VENV)/.installed-dev $@

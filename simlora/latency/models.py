@@ -10,18 +10,19 @@ from typing import Any
 from simlora.entities import Backbone
 from simlora.errors import ConfigError, unknown_name
 
-# layers, hidden, heads, kv_heads, head_dim, intermediate, vocab: the models' published config.json
-CATALOGUE = {
-    "llama-2-7b": (32, 4096, 32, 32, 128, 11008, 32000),
-    "llama-2-13b": (40, 5120, 40, 40, 128, 13824, 32000),
-    "llama-3.1-8b": (32, 4096, 32, 8, 128, 14336, 128256),
-}
+CATALOGUE = Path(__file__).with_name("backbones.json")
+"""Shipped backbones by the keys of their ``config.json``; ``calibrate.measure`` reads the same file."""
 PARAM_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4}
 
 
 def list_backbones() -> list[str]:
     """Names of the shipped backbones."""
-    return sorted(CATALOGUE)
+    return sorted(_catalogue())
+
+
+@cache
+def _catalogue() -> dict[str, Any]:
+    return dict(json.loads(CATALOGUE.read_text(encoding="utf-8")))
 
 
 @cache
@@ -30,15 +31,15 @@ def load_backbone(name: str) -> Backbone:
 
     One object per name, so that identity is equality. Raises :class:`ConfigError` for an unknown name or a bad file.
     """
-    if name in CATALOGUE:
-        return Backbone(name, *CATALOGUE[name])
+    if name in _catalogue():
+        return _from_config(name, _catalogue()[name], CATALOGUE)
     path = Path(name)
     if path.suffix != ".json" and not path.is_dir():
-        raise unknown_name("backbone", name, CATALOGUE)
-    return _from_config(path / "config.json" if path.is_dir() else path)
+        raise unknown_name("backbone", name, _catalogue())
+    return _read(path / "config.json" if path.is_dir() else path)
 
 
-def _from_config(path: Path) -> Backbone:
+def _read(path: Path) -> Backbone:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -47,12 +48,16 @@ def _from_config(path: Path) -> Backbone:
         raise ConfigError(f"{path}: not a JSON file: {error}") from None
     if not isinstance(config, dict):
         raise ConfigError(f"{path}: expected an object, found {type(config).__name__}")
+    return _from_config(path.resolve().parent.name, config, path)
+
+
+def _from_config(name: str, config: dict[str, Any], path: Path) -> Backbone:
     heads, hidden = _count(config, "num_attention_heads", path), _count(config, "hidden_size", path)
     dtype = config.get("torch_dtype", config.get("dtype", "float16"))
     if dtype not in PARAM_BYTES:
         raise ConfigError(f'{path}: torch_dtype "{dtype}" is not one of {", ".join(PARAM_BYTES)}')
     return Backbone(
-        name=path.resolve().parent.name,
+        name=name,
         layers=_count(config, "num_hidden_layers", path),
         hidden=hidden,
         heads=heads,

@@ -1,0 +1,95 @@
+"""The micro-benchmarks, run on this machine's processor with a tiny model: the code that a GPU runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.torch
+
+ROOT = Path(__file__).parents[2]
+QUICK = ("gemm", "attention", "transfers", "lora", "storage", "elementwise")
+
+
+def measure(out: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "calibrate.measure", "--device", "cpu", "--out", str(out), *options]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("measured")
+    done = measure(folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_every_part_measures_every_case_once(measured: Path) -> None:
+    from calibrate.measure.suite import PARTS, key
+
+    assert {path.stem for path in measured.glob("*.jsonl")} == set(PARTS)
+    for name in PARTS:
+        cases = [key(row["case"]) for row in read(measured / f"{name}.jsonl")]
+        assert len(cases) == len(set(cases)) > 0, name
+
+
+@pytest.mark.parametrize("part", [*QUICK, "step", "process"])
+def test_results_are_raw_samples_of_positive_seconds(measured: Path, part: str) -> None:
+    for row in read(measured / f"{part}.jsonl"):
+        assert "skipped" not in row, row
+        samples = row["seconds"] if isinstance(row["seconds"], list) else [row["seconds"]]
+        assert all(0 < sample < 60 for sample in samples), row
+
+
+def test_a_product_of_twice_the_rows_is_not_faster_by_half(measured: Path) -> None:
+    """Sanity of the clock: work that grows eightfold cannot take less than half."""
+    best = {tuple(r["case"].values()): min(r["seconds"]) for r in read(measured / "gemm.jsonl")}
+    for (m, n, k), seconds in best.items():
+        if m == 1 and (256, n, k) in best:
+            assert best[256, n, k] > seconds / 2
+
+
+def test_mapped_tensors_hold_what_was_exported(measured: Path) -> None:
+    assert all(row["same"] is True for row in read(measured / "ipc.jsonl"))
+
+
+def test_a_second_run_measures_nothing_anew(measured: Path) -> None:
+    before = {path.name: path.read_text() for path in measured.glob("*.jsonl")}
+    assert measure(measured).returncode == 0
+    assert {path.name: path.read_text() for path in measured.glob("*.jsonl")} == before
+
+
+def test_an_interrupted_part_goes_on_and_loses_only_the_line_cut_short(measured: Path, tmp_path: Path) -> None:
+    lines = (measured / "lora.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "lora.jsonl").write_text("".join(lines[:3]) + lines[3][:20])
+    assert measure(tmp_path, "--parts", "lora").returncode == 0
+    rows = read(tmp_path / "lora.jsonl")
+    assert len(rows) == len(lines)
+    assert rows[:3] == [json.loads(line) for line in lines[:3]]
+
+
+def test_out_of_time_is_told_by_the_exit_code(tmp_path: Path) -> None:
+    assert measure(tmp_path, "--parts", "gemm", "--minutes", "0").returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--parts", "gemn"), 'no part "gemn"; there are gemm, attention'),
+        (("--models", "llama-9"), 'no model "llama-9"; there are llama-2-7b'),
+    ],
+)
+def test_bad_options_are_one_message(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
+    done = measure(tmp_path, *options)
+    assert done.returncode
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
