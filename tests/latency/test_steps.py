@@ -56,7 +56,7 @@ def test_one_more_token_is_never_a_jump(model: ModelLatency) -> None:
 
 def test_host_time_is_part_of_a_step(model: ModelLatency) -> None:
     for batch in (1, 16, 200):
-        assert 0 < model.host_s(batch, 1) < decode_s(model, batch, 100 * batch, 1, 16)
+        assert 0 <= model.host_s(batch, 1) < decode_s(model, batch, 100 * batch, 1, 16)
         assert model.host_s(batch) <= model.host_s(batch, 1) <= model.host_s(batch, 4)
 
 

@@ -25,7 +25,7 @@ GPU = "l40s"
 PRICES = [price for price in list_prices().values() if GPU in price.gpus]
 
 
-def bound_of(scenario: Scenario, engine: str = "kernels") -> RunRecord:
+def bound_of(scenario: Scenario, engine: str = "no-engine") -> RunRecord:
     return relax(
         load_system("bound", {"engine": engine}),
         functions=scenario.functions,
@@ -79,7 +79,7 @@ def crowd(system: str, gap_s: float) -> Scenario:
 @pytest.mark.parametrize("gap_s", [0.0, 0.05, 3.0, 100.0])
 def test_no_system_beats_it_with_a_crowd_that_batches_well(system: str, gap_s: float) -> None:
     scenario = crowd(system, gap_s)
-    bounds = [bound_of(scenario, engine) for engine in (load_system(system).engine, "kernels")]
+    bounds = [bound_of(scenario, engine) for engine in (load_system(system).engine, "no-engine")]
     assert [beaten(record, bounds[1]) for record in (scenario.run(), bounds[0])] == [[], []]
 
 
