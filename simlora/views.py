@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
-from simlora.entities import Backbone, Function, QueuedRequest
+from simlora.entities import Backbone, Function, QueuedRequest, Tier
 
 
 class InstanceState(StrEnum):
@@ -147,6 +147,11 @@ class InstanceView(Protocol):
         ...
 
     @property
+    def queue(self) -> ReadyQueues:
+        """Those requests, by function."""
+        ...
+
+    @property
     def running(self) -> Mapping[int, RunningRequest]:
         """The running batch by request index, in the order of admission."""
         ...
@@ -161,6 +166,10 @@ class InstanceView(Protocol):
     @property
     def adapters(self) -> Mapping[Function, int]:
         """Adapters resident for use on the device: requests of the running batch that use each."""
+        ...
+
+    def adapter_tier(self, function: Function) -> Tier | None:
+        """Where it has the adapter itself: device, host memory or, as far as it knows, nowhere."""
         ...
 
     @property

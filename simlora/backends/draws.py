@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from math import exp
 from statistics import NormalDist
+
+from simlora.names import number_of
 
 _NORMAL = NormalDist()
 _RANGE = 1 << 53
@@ -12,8 +13,7 @@ _RANGE = 1 << 53
 
 def standard_normal(seed: int, *name: object) -> float:
     """One draw from the standard normal distribution, a function of ``seed`` and ``name`` alone."""
-    text = "/".join(map(str, (seed, *name)))
-    bits = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 11
+    bits = number_of(seed, *name) >> 11
     return _NORMAL.inv_cdf((bits + 0.5) / _RANGE)
 
 

@@ -9,7 +9,7 @@ import simpy
 from simlora.cluster.hardware import Gpu
 from simlora.cluster.memory import Memory
 from simlora.cluster.queues import Queues
-from simlora.entities import Backbone, Function, QueuedRequest
+from simlora.entities import ArtifactKind, Backbone, Function, QueuedRequest, Tier
 from simlora.views import InstanceState
 
 if TYPE_CHECKING:
@@ -212,6 +212,12 @@ class Instance:
         if self.bound or self.state is InstanceState.BUSY:
             return False
         return self.state is InstanceState.IDLE or not (self.on_demand or self.own_container)
+
+    def adapter_tier(self, function: Function) -> Tier | None:
+        """Where the process itself has the adapter."""
+        if function in self.adapters or (self.function is function and ArtifactKind.ADAPTER in self.done):
+            return Tier.DEVICE
+        return Tier.HOST if function.adapter.name in self.host_copies else None
 
     def serves(self, function: Function) -> bool:
         """Whether requests of ``function`` can run here."""

@@ -66,6 +66,7 @@ KEYS: dict[str, dict[str, Sequence[Any]]] = {
         "limits.queue_timeout_s": (4.0, 30.0),
     },
     "vllm": {
+        "routing": ("lora-affinity", "residency-affinity", "rendezvous", "power-of-two"),
         "reserve": ("prompt", "max_new_tokens"),
         "batching": (
             {"policy": "vllm", "max_num_seqs": 2, "chunk_tokens": 64},

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from simlora.entities import Backbone, Function, QueuedRequest
+from simlora.entities import ArtifactKind, Backbone, Function, QueuedRequest, Tier
 from simlora.views import InstanceState
 
 
@@ -26,6 +26,9 @@ class FrozenQueues:
 
     def __repr__(self) -> str:
         return f"<queues {[request.index for request in self.in_order()]}>"
+
+
+NOTHING_WAITS = FrozenQueues(MappingProxyType({}))
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,12 +126,19 @@ class FrozenInstance:
     done: Mapping[str, int]
     ready: bool
     bound: int
+    queue: FrozenQueues
     running: Mapping[int, FrozenRunning]
     adapters: Mapping[Function, int]
     adapter_slots: int
     last_used_s: float
     has_run: bool
     kv_bytes: int
+    on_host: Collection[Function]
+
+    def adapter_tier(self, function: Function) -> Tier | None:
+        if function in self.adapters or (self.function is function and ArtifactKind.ADAPTER in self.done):
+            return Tier.DEVICE
+        return Tier.HOST if function in self.on_host else None
 
     @property
     def device_bytes(self) -> int:
@@ -204,12 +214,13 @@ class Snapshot:
         backbone: Backbone | None = None,
         state: InstanceState = InstanceState.IDLE,
         ready: bool = False,
-        bound: int = 0,
+        queue: FrozenQueues = NOTHING_WAITS,
         running: Sequence[FrozenRunning] = (),
         adapter_slots: int = 1,
         last_used_s: float = 0.0,
         has_run: bool = False,
         kv_bytes: int = 0,
+        on_host: Collection[Function] = (),
     ) -> FrozenInstance:
         """A process in ``container``; it maps its backbone's process if that exists and its backbone stage is done."""
         model = function.backbone if function is not None else backbone
@@ -227,13 +238,15 @@ class Snapshot:
             state=state,
             done=self._mapping(done),
             ready=ready,
-            bound=bound,
+            bound=len(queue),
+            queue=queue,
             running=MappingProxyType({one.request.index: one for one in running}),
             adapters=self._mapping(users),
             adapter_slots=adapter_slots,
             last_used_s=last_used_s,
             has_run=has_run,
             kv_bytes=kv_bytes,
+            on_host=on_host,
         )
         self._instances[instance.id] = instance
         self._put(container.instances, instance.id, instance)

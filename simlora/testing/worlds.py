@@ -15,7 +15,7 @@ from simlora.policies.base import PolicyContext
 from simlora.policies.forecast import SlidingWindow
 from simlora.results.prices import load_price
 from simlora.testing.estimates import TableEstimates
-from simlora.testing.views import FrozenContainer, FrozenInstance, FrozenQueues, FrozenRunning, Snapshot
+from simlora.testing.views import NOTHING_WAITS, FrozenContainer, FrozenInstance, FrozenQueues, FrozenRunning, Snapshot
 from simlora.views import InstanceState
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ class _Maker:
         for _ in range(self.rng.randint(0, 4)):
             request = self.request(self.rng.choice(alike), NOW_S - 5.0)
             waiting.setdefault(request.function, deque()).append(request)
+        queue = self.view.add_queues(waiting)
         made = self.view.add_instance(
             None if self.shared_process else function,
             container,
@@ -146,14 +147,15 @@ class _Maker:
             backbone=function.backbone,
             state=state,
             ready=ready,
-            bound=0 if state is InstanceState.IDLE else sum(map(len, waiting.values())),
+            queue=NOTHING_WAITS if state is InstanceState.IDLE else queue,
             running=running,
             adapter_slots=self.rng.randint(max(1, len({r.request.function for r in running})), 3),
             last_used_s=NOW_S - self.rng.choice((3.0, 30.0)),
             has_run=ready,
             kv_bytes=kv_bytes,
+            on_host=[served for served in alike if self.rng.random() < 0.2],
         )
-        self.bound[made.id] = self.view.add_queues(waiting)
+        self.bound[made.id] = queue
         return made
 
 

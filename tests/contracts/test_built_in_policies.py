@@ -23,6 +23,7 @@ VARIANTS: list[tuple[str, Table]] = [
     ("batching", {"policy": "fixed", "size": 4, "delay_s": 1.0}),
     ("batching", {"policy": "vllm", "max_num_seqs": 2, "chunk_tokens": 64, "watermark": 0.2}),
     ("preloading", {"policy": "pckp", "copies": 2}),
+    ("routing", {"policy": "lora-affinity", "sees": "in-flight"}),
 ]
 """Keys that change a policy's rule and that no shipped system sets."""
 

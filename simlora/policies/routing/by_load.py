@@ -1,4 +1,4 @@
-"""Routing: which instance takes a request as it arrives, or a formed batch."""
+"""Routing by what instances are doing: idle, starting, and how many requests they hold."""
 
 from __future__ import annotations
 
