@@ -1,8 +1,9 @@
 """Pre-loading: what to load, start or end ahead of demand."""
 
+from simlora.policies.preloading.exact import PckpExact
 from simlora.policies.preloading.histogram import HybridHistogram
 from simlora.policies.preloading.opportunistic import Opportunistic
 from simlora.policies.preloading.pckp import Pckp
 from simlora.policies.preloading.standing import AlwaysOn, Everything, NoPreloading
 
-__all__ = ["AlwaysOn", "Everything", "HybridHistogram", "NoPreloading", "Opportunistic", "Pckp"]
+__all__ = ["AlwaysOn", "Everything", "HybridHistogram", "NoPreloading", "Opportunistic", "Pckp", "PckpExact"]
