@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from calibrate.relative import Error, fit, held_out, ramps, values_at_knots
+from calibrate.relative import Array, Error, fit, held_out, ramps, values_at_knots
 
-HEAD_DIM, ELEMENT_BYTES = 128, 2
 HELD_OUT_HEADS = 40
 OPERAND_KNOTS = np.array([0, 8, 16, 32, 64, 128, 4096], dtype=np.float64) * 2**20
 SMALLEST_CONTEXT = 64
@@ -17,18 +16,20 @@ LAUNCH_BOUND_BYTES = 2**21
 
 
 def fit_prefill(attention: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Error]]:
-    """Coefficients of :class:`simlora.latency.kernels.PrefillAttention`."""
-    rows = attention[(attention.num_heads >= 32) & (attention.isl >= 16)]
-    heads, kv_heads, batch, prompt = (
-        rows[name].to_numpy(dtype=np.float64) for name in ("num_heads", "num_key_value_heads", "batch_size", "isl")
+    """Coefficients of :class:`simlora.latency.kernels.PrefillAttention`.
+
+    ``attention``: heads, kv_heads, row_bytes (of one head of one token), batch, tokens of each prompt, seconds.
+    """
+    heads, kv_heads, row_bytes, batch, prompt = (
+        attention[name].to_numpy(dtype=np.float64) for name in ("heads", "kv_heads", "row_bytes", "batch", "tokens")
     )
-    seconds = rows.seconds.to_numpy(dtype=np.float64)
-    operands = 2 * (heads + kv_heads) * HEAD_DIM * ELEMENT_BYTES * batch * prompt
+    seconds = attention.seconds.to_numpy(dtype=np.float64)
+    operands = 2 * (heads + kv_heads) * row_bytes * batch * prompt
     basis = np.column_stack([heads * batch * prompt**2, ramps(operands, OPERAND_KNOTS)])
     lengths = np.unique(prompt)
     errors = {
         "prompt lengths": held_out(basis, seconds, np.isin(prompt, lengths[1::2])),
-        f"{HELD_OUT_HEADS} heads": held_out(basis, seconds, heads == HELD_OUT_HEADS),
+        **_other_heads(basis, seconds, heads),
     }
     pair, *ramp = fit(basis, seconds)
     values = values_at_knots(np.array(ramp), OPERAND_KNOTS)
@@ -39,19 +40,21 @@ def fit_decode(attention: pd.DataFrame, cache_bytes: int) -> tuple[dict[str, Any
     """Coefficients of :class:`simlora.latency.kernels.DecodeAttention`.
 
     Between two visits of a layer a decode step streams all weights, so KV is never cached; of the table, only calls
-    whose KV exceeds the last-level cache, or is so small that the launch bounds them, show what a step sees.
+    whose KV exceeds the last-level cache, or is so small that the launch bounds them, show what a step sees. Where
+    the cache was emptied before each call (``cache_bytes`` 0), all do. Columns as for :func:`fit_prefill`, ``tokens``
+    being those of each context.
     """
-    token = 2 * attention.num_key_value_heads * HEAD_DIM * ELEMENT_BYTES
-    kv = token * attention.batch_size * attention.kv_len
+    token = 2 * attention.kv_heads * attention.row_bytes
+    kv = token * attention.batch * attention.tokens
     cold = (kv >= 1.5 * cache_bytes) | (kv <= LAUNCH_BOUND_BYTES)
-    rows = attention[(attention.num_heads >= 32) & (attention.kv_len >= SMALLEST_CONTEXT) & cold]
+    rows = attention[(attention.tokens >= SMALLEST_CONTEXT) & cold]
     kv_bytes, token_bytes = (column[rows.index].to_numpy(dtype=np.float64) for column in (kv, token))
-    batch, heads, context = (rows[name].to_numpy(dtype=np.float64) for name in ("batch_size", "num_heads", "kv_len"))
+    batch, heads, context = (rows[name].to_numpy(dtype=np.float64) for name in ("batch", "heads", "tokens"))
     seconds = rows.seconds.to_numpy(dtype=np.float64)
     basis = np.column_stack([np.ones_like(batch), batch * token_bytes, kv_bytes])
     errors = {
         "contexts": held_out(basis, seconds, np.isin(context, np.unique(context)[1::2])),
-        f"{HELD_OUT_HEADS} heads": held_out(basis, seconds, heads == HELD_OUT_HEADS),
+        **_other_heads(basis, seconds, heads),
     }
     launch, per_sequence_byte, per_byte = fit(basis, seconds)
     table = {
@@ -61,3 +64,11 @@ def fit_decode(attention: pd.DataFrame, cache_bytes: int) -> tuple[dict[str, Any
         "max_context_tokens": int((batch * context).max()),
     }
     return table, errors
+
+
+def _other_heads(basis: Array, seconds: Array, heads: Array) -> dict[str, Error]:
+    """The error for a number of heads that the fit has not seen, where there are several."""
+    held = heads == HELD_OUT_HEADS
+    if not held.any() or held.all():
+        return {}
+    return {f"{HELD_OUT_HEADS} heads": held_out(basis, seconds, held)}

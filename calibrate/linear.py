@@ -10,18 +10,19 @@ import pandas as pd
 from calibrate.relative import Array, Error, fit, held_out, ramps, values_at_knots
 
 KNOTS = np.array([1, 64, 128, 256, 512, 1024, 2048, 8192, 32768], dtype=np.float64)
-SMALLEST_DIM, SMALLEST_WEIGHTS = 1024, 4096 * 2048  # smaller products are not projections of a 7B model or larger
 
 
 def fit_linear(gemm: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Error]]:
-    """Coefficients of :class:`simlora.latency.kernels.LinearKernels`; errors on held-out token counts and shapes."""
-    rows = gemm[(gemm.n >= SMALLEST_DIM) & (gemm.k >= SMALLEST_DIM) & (gemm.n * gemm.k >= SMALLEST_WEIGHTS)]
-    m, n, k = (rows[name].to_numpy(dtype=np.float64) for name in ("m", "n", "k"))
-    seconds = rows.seconds.to_numpy(dtype=np.float64)
+    """Coefficients of :class:`simlora.latency.kernels.LinearKernels`; errors on held-out token counts and shapes.
+
+    ``gemm``: m, n, k and seconds of products that are whole projections.
+    """
+    m, n, k = (gemm[name].to_numpy(dtype=np.float64) for name in ("m", "n", "k"))
+    seconds = gemm.seconds.to_numpy(dtype=np.float64)
     measured = np.unique(m)
     knots = KNOTS[np.array([at in measured for at in KNOTS])]
     basis = _basis(m, n, k, knots)
-    shape = rows.groupby(["n", "k"]).ngroup().to_numpy()
+    shape = gemm.groupby(["n", "k"]).ngroup().to_numpy()
     errors = {
         "token counts": held_out(basis, seconds, np.isin(m, measured[1::2]) & ~np.isin(m, knots)),
         "shapes": held_out(basis, seconds, shape % 3 == 1),

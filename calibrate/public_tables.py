@@ -23,6 +23,10 @@ from simlora.latency.hardware import load_gpu
 SOURCE = "github.com/ai-dynamo/aiconfigurator 095f58a51c4ca8e61b66ec108d86f223f8d559ce, Apache-2.0"
 PROFILES = Path(__file__).parents[1] / "simlora" / "latency" / "profiles"
 EMPIRICAL_BANDWIDTH, ELEMENTWISE_LAUNCH_S = 0.8, 3e-6
+HEAD_DIM, ELEMENT_BYTES = 128, 2
+SMALLEST_DIM, SMALLEST_WEIGHTS = 1024, 4096 * 2048  # smaller products are not projections of a 7B model or larger
+SMALLEST_HEADS, SMALLEST_PROMPT = 32, 16
+RANKS = (32, 64, 128)  # of the table's smaller dimensions; ranks below 32 lie under the launch
 
 
 class Table(NamedTuple):
@@ -52,13 +56,18 @@ def read_tables(folder: Path, table: Table) -> tuple[pd.DataFrame, pd.DataFrame,
 def _attention(folder: Path, table: Table, phase: str) -> pd.DataFrame:
     rows = pd.read_csv(folder / f"attention_{phase}_bf16.csv")
     rows["seconds"] = rows.latency_ms * 1e-3
-    return rows[(rows.gpu == table.gpu) & rows.backend.str.startswith("sglang")].reset_index(drop=True)
+    names = {"num_heads": "heads", "num_key_value_heads": "kv_heads", "batch_size": "batch"}
+    rows = rows.rename(columns=names | {"isl" if phase == "context" else "kv_len": "tokens"})
+    rows["row_bytes"] = HEAD_DIM * ELEMENT_BYTES
+    ours = (rows.gpu == table.gpu) & rows.backend.str.startswith("sglang")
+    return rows[ours & (rows.heads >= SMALLEST_HEADS) & (rows.tokens >= SMALLEST_PROMPT)].reset_index(drop=True)
 
 
 def fit_profile(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, dict[str, Error]]]:
     """(a table for :class:`simlora.latency.kernels.KernelProfile`, errors of its parts on held-out points)."""
     table = TABLES[name]
     gemm, prefill, decode = read_tables(folder, table)
+    whole = (gemm.n >= SMALLEST_DIM) & (gemm.k >= SMALLEST_DIM) & (gemm.n * gemm.k >= SMALLEST_WEIGHTS)
     errors: dict[str, dict[str, Error]] = {}
     profile: dict[str, Any] = {
         "schema_version": 1,
@@ -68,14 +77,15 @@ def fit_profile(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, dict
         "source": SOURCE,
         "valid": "16-bit weights and KV, head dimension 128, one GPU",
         "max_prefill_tokens": int(gemm.m.max()),
-        "max_batch": int(decode.batch_size.max()),
+        "max_batch": int(decode.batch.max()),
     }
     large = f"{int(gemm.m.min())} to {int(gemm.m.max())} tokens"
+    products = f"torch linear with {table.gemm}"
     fits = {
-        "linear": (fit_linear(gemm), f"torch linear with {table.gemm}", f"{large}; n, k 1024 to 16384, n k >= 8 M"),
+        "linear": (fit_linear(gemm[whole]), products, f"{large}; n, k 1024 to 16384, n k >= 8 M"),
         "prefill_attention": (fit_prefill(prefill), "SGLang 0.5.10", "16 to 16384 tokens a prompt; 32 to 64 heads"),
         "decode_attention": (fit_decode(decode, table.cache_bytes), "SGLang 0.5.10", "contexts of 64 to 16384 tokens"),
-        "lora": (fit_lora(gemm), f"torch linear with {table.gemm}", "one adapter, rank <= 128; below 32 the launch"),
+        "lora": (fit_lora(gemm, RANKS, SMALLEST_DIM), products, "one adapter, rank <= 128; below 32 the launch"),
     }
     for part, ((coefficients, held), kernels, valid) in fits.items():
         errors[part] = held

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -35,6 +36,10 @@ def main() -> int:
     if asked.device == "cuda" and not torch.cuda.is_available():
         parser.error("no CUDA device that torch can use; --device cpu measures the processor")
     is_gpu = asked.device == "cuda"
+    if not is_gpu:
+        # Processes that serve on a processor get a thread each; the children of some parts read the variable.
+        torch.set_num_threads(1)
+        os.environ["OMP_NUM_THREADS"] = "1"
     models = (asked.models or ("llama-2-7b,llama-2-13b,llama-3.1-8b" if is_gpu else "tiny-llama")).split(",")
     plan = Plan(tuple(load_shape(name) for name in models), is_gpu, asked.full)
     per_figure_s = (FULL_S if asked.full else QUICK_S) if is_gpu else CPU_S

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from simlora.latency.hardware import Gpu
 from simlora.latency.sources import Sourced
 
 Coefficient = Annotated[float, Field(ge=0)]
@@ -86,7 +87,8 @@ class KernelProfile(Sourced):
 
     schema_version: int = Field(ge=1, le=1)
     name: str
-    gpu: str = Field(description="a GPU of the hardware catalogue")
+    gpu: str = Field(description="a GPU of the hardware catalogue, unless ``device`` describes it")
+    device: Gpu | None = Field(default=None, description="the card that was measured")
     max_prefill_tokens: int = Field(gt=0)
     max_batch: int = Field(gt=0)
     linear: LinearKernels

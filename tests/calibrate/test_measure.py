@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from simlora.latency import load_profile
+
 pytestmark = pytest.mark.torch
 
 ROOT = Path(__file__).parents[2]
@@ -93,3 +95,12 @@ def test_bad_options_are_one_message(tmp_path: Path, options: tuple[str, ...], s
     assert done.returncode
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_was_measured_becomes_a_profile_that_drives_a_model(measured: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    command = [sys.executable, "-m", "calibrate.measured", str(measured), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    model = load_profile(str(path), "hf-eager").model("tiny-llama")
+    assert 0 < model.decode_step_s([64]) < model.prefill_s([1024])

@@ -1,0 +1,156 @@
+"""``python -m calibrate.measured FOLDER PROFILE.toml``: a latency profile from what ``calibrate.measure`` left.
+
+Coefficients with the machine, the date, the versions and the error on points held out of the fit; the raw samples stay
+in the folder. Needs no GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tomli_w
+
+from calibrate.attention import fit_decode, fit_prefill
+from calibrate.linear import fit_linear
+from calibrate.lora import fit_lora
+from calibrate.public_tables import rounded
+from calibrate.relative import Error, fit, held_out
+from simlora.errors import ConfigError
+
+NEEDED = ("gemm", "attention", "transfers", "elementwise")
+GPU_ELEMENT_BYTES, CPU_ELEMENT_BYTES = 2, 4
+
+
+def read_part(folder: Path, part: str) -> pd.DataFrame:
+    """One row a case: what distinguishes it, and ``seconds``, the median of its samples; skipped cases are left out.
+
+    Raises :class:`ConfigError` naming the file, if it is missing, holds something else or no measured case.
+    """
+    path = folder / f"{part}.jsonl"
+    if not path.is_file():
+        raise ConfigError(f"{path}: not there; python -m calibrate.measure --out {folder} --parts {part} makes it")
+    found: list[dict[str, Any]] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            row = json.loads(line)
+            if "skipped" not in row:
+                rest = {name: value for name, value in row.items() if name not in ("case", "seconds", "clocks")}
+                found.append({**row["case"], **rest, "seconds": float(np.median(row["seconds"]))})
+        except (ValueError, KeyError, TypeError):
+            raise ConfigError(f"{path}, line {number}: not a measured case (found {line[:60]!r})") from None
+    if not found:
+        raise ConfigError(f"{path}: every case was skipped")
+    return pd.DataFrame(found)
+
+
+def read_machine(folder: Path) -> dict[str, Any]:
+    """What was measured; :class:`ConfigError` if the folder holds no measurements."""
+    try:
+        return dict(json.loads((folder / "machine.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{folder / 'machine.json'}: {error}") from None
+
+
+def fit_measured(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, dict[str, Error]]]:
+    """(a table for :class:`simlora.latency.kernels.KernelProfile`, errors of its parts on held-out points)."""
+    machine = read_machine(folder)
+    gemm, attention, transfers, elementwise = (read_part(folder, part) for part in NEEDED)
+    ranks = sorted({int(rank) for rank in gemm.n if rank in set(gemm.k) and rank < gemm.k.max() // 8})
+    whole = gemm[~gemm.n.isin(ranks) & ~gemm.k.isin(ranks)].reset_index(drop=True)
+    attention["row_bytes"] = attention.head_dim * (
+        GPU_ELEMENT_BYTES if machine["device"] == "cuda" else CPU_ELEMENT_BYTES
+    )
+    attention = attention.rename(
+        columns={"num_heads": "heads", "num_key_value_heads": "kv_heads", "batch_size": "batch"}
+    )
+    prefill, decode = (attention[attention.phase == phase].reset_index(drop=True) for phase in ("prefill", "decode"))
+    fits = {
+        "linear": (fit_linear(whole), f"{_span(whole.m)} tokens; n {_span(whole.n)}, k {_span(whole.k)}"),
+        "prefill_attention": (fit_prefill(prefill), f"{_span(prefill.tokens)} tokens a prompt"),
+        "decode_attention": (fit_decode(decode, 0), f"contexts of {_span(decode.tokens)} tokens"),
+        "lora": (fit_lora(gemm, ranks, int(whole.k.min())), f"one adapter, rank {ranks[0]} to {ranks[-1]}"),
+        "elementwise": (fit_elementwise(elementwise), f"{_span(elementwise.bytes)} bytes moved"),
+    }
+    profile: dict[str, Any] = {
+        "schema_version": 1,
+        "name": name,
+        "gpu": machine.get("gpu", machine["cpu"]),
+        "label": "measured",
+        "source": _source(machine),
+        "valid": "the machine that was measured",
+        "max_prefill_tokens": int(whole.m.max()),
+        "max_batch": int(decode.batch.max()),
+        "device": _device(machine, transfers, whole),
+    }
+    for part, ((coefficients, held), valid) in fits.items():
+        stated = "; ".join(f"held-out {what}: {error}" for what, error in held.items())
+        head = {"label": "measured", "source": _source(machine), "valid": valid, "error": stated}
+        profile[part] = head | coefficients
+    return profile, {part: held for part, ((_, held), _) in fits.items()}
+
+
+def fit_elementwise(rows: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Error]]:
+    """Coefficients of :class:`simlora.latency.kernels.ElementwiseKernels`; the choice of a token is not among them."""
+    moving = rows[rows.kind.isin(("norm", "rotary", "activation", "add"))]
+    seconds, moved = moving.seconds.to_numpy(dtype=np.float64), moving.bytes.to_numpy(dtype=np.float64)
+    basis = np.column_stack([np.ones_like(moved), moved])
+    sizes = np.unique(moving.rows)
+    launch, per_byte = fit(basis, seconds)
+    table = {"launch_s": float(launch), "bytes_per_s": float(1 / per_byte)}
+    return table, {"rows": held_out(basis, seconds, np.isin(moving.rows, sizes[1::2]))}
+
+
+def _device(machine: dict[str, Any], transfers: pd.DataFrame, products: pd.DataFrame) -> dict[str, Any]:
+    """The card: memory as reported, bandwidths of the largest transfers, arithmetic of the fastest product."""
+    largest = transfers.sort_values("bytes").groupby(["way", "memory"]).last()
+    rate = largest.bytes / largest.seconds
+    memory = machine.get("device_bytes", machine["host_bytes"])
+    to_device = rate.get(("to_device", "pinned"), rate.get(("to_device", "pageable")))
+    return {
+        "title": machine.get("gpu", machine["cpu"]),
+        "label": "measured",
+        "source": _source(machine),
+        "valid": "the machine that was measured",
+        "memory_bytes": memory,
+        "usable_bytes": memory,
+        "hbm_bytes_per_s": float(2 * rate["on_device", "device"]),
+        "flops_per_s": float((2 * products.m * products.n * products.k / products.seconds).max()),
+        "pcie_bytes_per_s": float(to_device),
+        "pcie_source": f"measured: largest transfer, {_source(machine)}",
+    }
+
+
+def _source(machine: dict[str, Any]) -> str:
+    on = machine.get("gpu", machine["cpu"])
+    driver = machine.get("smi", {}).get("driver_version")
+    versions = f"torch {machine['torch']}" + (f", driver {driver}" if driver else "")
+    return f"python -m calibrate.measure on {on}, {machine['date']}, {versions}"
+
+
+def _span(values: pd.Series[Any]) -> str:
+    return f"{int(values.min())} to {int(values.max())}"
+
+
+def main() -> None:
+    """Fit and write one profile, printing held-out errors."""
+    parser = argparse.ArgumentParser(prog="python -m calibrate.measured", description=__doc__)
+    parser.add_argument("folder", type=Path, help="what calibrate.measure wrote")
+    parser.add_argument("profile", type=Path, help="the file to write; it is named after its profile")
+    asked = parser.parse_args()
+    try:
+        profile, errors = fit_measured(asked.folder, asked.profile.stem)
+    except ConfigError as error:
+        parser.error(str(error))
+    asked.profile.write_text(tomli_w.dumps(rounded(profile)), encoding="utf-8")
+    for part, held in errors.items():
+        for what, error in held.items():
+            print(f"{part}, held-out {what}: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""A profile fitted on measurements: it recovers what made them, says how far it is off, and refuses what is broken."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from calibrate.measured import fit_measured
+from simlora.errors import ConfigError
+from simlora.latency import load_profile
+
+LAUNCH_S, WEIGHT_S, PAIR_S, BYTE_S = 4e-6, 3e-12, 1e-12, 1.25e-12
+MACHINE = {
+    "gpu": "Card X",
+    "cpu": "c",
+    "device": "cuda",
+    "date": "2026-01-01",
+    "torch": "2",
+    "device_bytes": 10**10,
+    "host_bytes": 10**11,
+}
+
+
+def product_s(m: int, n: int, k: int) -> float:
+    return LAUNCH_S + n * k * WEIGHT_S * max(1.0, m / 128)
+
+
+def write(folder: Path, part: str, rows: list[tuple[dict[str, Any], float, dict[str, Any]]]) -> None:
+    lines = [json.dumps({"case": case, "seconds": [s, s, 50 * s], **more}) for case, s, more in rows]
+    (folder / f"{part}.jsonl").write_text("".join(f"{line}\n" for line in lines))
+
+
+@pytest.fixture
+def measured(tmp_path: Path) -> Path:
+    """Measurements without noise, but for one sample in three that is far off."""
+    (tmp_path / "machine.json").write_text(json.dumps(MACHINE))
+    shapes = [(n, k) for n in (4096, 8192, 11008) for k in (4096, 8192)]
+    shapes += [pair for rank in (16, 32, 64) for pair in ((rank, 4096), (4096, rank))]
+    products = [{"m": m, "n": n, "k": k} for n, k in shapes for m in (1, 16, 64, 96, 128, 256, 512, 1024)]
+    write(tmp_path, "gemm", [(case, product_s(**case), {}) for case in products])
+    heads = {"num_heads": 32, "num_key_value_heads": 8, "head_dim": 128}
+    prompts = [{"phase": "prefill", **heads, "batch_size": 1, "tokens": t} for t in (64, 128, 256, 512, 1024)]
+    contexts = [
+        {"phase": "decode", **heads, "batch_size": b, "tokens": t} for b in (1, 8) for t in (64, 128, 256, 1024)
+    ]
+    attention = [(c, LAUNCH_S + 32 * c["tokens"] ** 2 * PAIR_S, {}) for c in prompts]
+    attention += [(c, LAUNCH_S + c["batch_size"] * c["tokens"] * 4096 * BYTE_S, {}) for c in contexts]
+    write(tmp_path, "attention", attention)
+    ways = (("to_device", "pinned", 1e10), ("on_device", "device", 1e12))
+    write(
+        tmp_path,
+        "transfers",
+        [({"way": w, "memory": m, "bytes": b}, b / rate, {}) for w, m, rate in ways for b in (10**6, 10**9)],
+    )
+    sizes = [{"kind": "add", "rows": r, "width": 4096} for r in (1, 16, 256, 1024)]
+    write(
+        tmp_path,
+        "elementwise",
+        [(c, LAUNCH_S + c["rows"] * 1e6 * BYTE_S, {"bytes": int(c["rows"] * 1e6)}) for c in sizes],
+    )
+    return tmp_path
+
+
+def test_the_fit_recovers_what_made_the_measurements(measured: Path) -> None:
+    profile, errors = fit_measured(measured, "card-x")
+    values = dict(zip(profile["linear"]["knots"], profile["linear"]["values"], strict=True))
+    assert values[1.0] == pytest.approx(WEIGHT_S, rel=0.02)
+    assert values[1024.0] == pytest.approx(8 * WEIGHT_S, rel=0.02)
+    assert profile["prefill_attention"]["pair_s"] == pytest.approx(PAIR_S, rel=0.05)
+    assert profile["decode_attention"]["bytes_per_s"] == pytest.approx(1 / BYTE_S, rel=0.01)
+    assert profile["elementwise"]["bytes_per_s"] == pytest.approx(1 / BYTE_S, rel=0.01)
+    assert profile["device"]["pcie_bytes_per_s"] == pytest.approx(1e10)
+    assert errors["decode_attention"]["contexts"].median < 0.01
+
+
+def test_the_profile_says_where_it_comes_from_and_drives_a_model(measured: Path, tmp_path: Path) -> None:
+    profile, _ = fit_measured(measured, "card-x")
+    path = tmp_path / "card-x.toml"
+    path.write_text(tomli_w.dumps(profile))
+    loaded = load_profile(str(path), "hf-eager")
+    assert loaded.gpu.usable_bytes == 10**10
+    sources = {part.source for part in loaded.describe() if part.part.startswith(("gpu", "kernels"))}
+    assert all("Card X, 2026-01-01" in source for source in sources)
+    assert 0 < loaded.model("llama-3.1-8b").decode_step_s([100]) < loaded.model("llama-3.1-8b").prefill_s([1000])
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda folder: (folder / "gemm.jsonl").unlink(), r"gemm\.jsonl: not there; python -m calibrate.measure"),
+        (lambda folder: (folder / "gemm.jsonl").write_text('{"case": {}}\n'), r"gemm\.jsonl, line 1: not a measured"),
+        (lambda folder: (folder / "gemm.jsonl").write_text("12\n"), r"gemm\.jsonl, line 1: not a measured case"),
+        (lambda folder: (folder / "gemm.jsonl").write_text('{"skipped": ""}\n'), r"every case was skipped"),
+        (lambda folder: (folder / "machine.json").unlink(), r"machine\.json"),
+    ],
+)
+def test_broken_measurements_are_one_message(measured: Path, change: Any, says: str) -> None:
+    change(measured)
+    with pytest.raises(ConfigError, match=says):
+        fit_measured(measured, "card-x")
