@@ -49,3 +49,33 @@ class Ongoing:
     def desired(self, function: Function, view: ClusterView) -> int:
         wanted = min(max(-(-view.ongoing(function) // self.target), self.min_instances), self.max_instances)
         return min(wanted, len(view.instances_of(function)) + self.step)
+
+
+@register("scaling", "queue-based")
+@dataclass
+class QueueBased:
+    """ceil(queued / ``per_instance``) starting instances, ``at_once`` more at most; what is ready is left alone.
+
+    Queued are the requests that no ready instance holds. Instances end by keep-alive.
+
+    Source: HydraServe's autoscaler (github.com/LLMServe/hydraserve, Apache-2.0): ceil((queued - capacity of what is
+    starting) / 8) new workers, up to 4 for a group, in windows of 1 s.
+    """
+
+    per_instance: int = 8
+    at_once: int = 4
+    tick_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        if min(self.per_instance, self.at_once) < 1:
+            found = f"found {self.per_instance} and {self.at_once}"
+            raise ValueError(f"per_instance and at_once must be at least 1 ({found})")
+        if not self.tick_s > 0:
+            raise ValueError(f"tick_s must be more than 0 (found {self.tick_s})")
+
+    def desired(self, function: Function, view: ClusterView) -> int:
+        there = view.instances_of(function)
+        ready = [instance for instance in there.values() if instance.ready]
+        queued = view.ongoing(function) - sum(instance.bound + len(instance.running) for instance in ready)
+        new = -(-queued // self.per_instance) - (len(there) - len(ready))
+        return len(there) + min(max(new, 0), self.at_once)
