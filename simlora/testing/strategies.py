@@ -49,6 +49,7 @@ BATCHES: dict[str, Sequence[Any]] = {
 KEYS: dict[str, dict[str, Sequence[Any]]] = {
     "serverless-lora": SERVERLESS | BATCHES,
     "insta-infer": SERVERLESS | BATCHES,
+    "plain-serverless": SERVERLESS | BATCHES,
     "serverless-llm": {key: SERVERLESS[key] for key in ("completion", "host_cache_fraction", "storage")}
     | {
         "keepalive": ({"policy": "fixed", "seconds": 8.0}, "forever"),
