@@ -62,13 +62,29 @@ class Cluster:
                 Link(f"network of node {n}", remote_per_s),
             )
             node = Node(self._env, n, memory, cache, links, config.checkpoints == "ssd")
-            for _ in range(min(config.gpus_per_node, use_gpus - len(self.gpus))):
-                index = len(self.gpus)
-                bus = Link(f"bus of GPU {index}", gpu.pcie_bytes_per_s)
-                self.gpus.append(Gpu(index, node, Memory(f"GPU {index}", gpu.usable_bytes), bus))
-                node.gpus.append(self.gpus[-1])
+            self._add_gpus(node, min(config.gpus_per_node, use_gpus - len(self.gpus)), gpu, kind.switch_gpus)
             if node.gpus:
                 self.nodes.append(node)
+
+    def _add_gpus(self, node: Node, count: int, gpu: GpuModel, switch_gpus: int) -> None:
+        """``switch_gpus`` of them in turn behind one switch."""
+        for n in range(count):
+            index = len(self.gpus)
+            if n % switch_gpus == 0:
+                switch: list[Gpu] = []
+                bus = Link(f"bus of GPU {index}", gpu.pcie_bytes_per_s)
+            self.gpus.append(Gpu(index, node, Memory(f"GPU {index}", gpu.usable_bytes), bus, switch))
+            node.gpus.append(self.gpus[-1])
+            switch.append(self.gpus[-1])
+
+    def cache_all(self) -> None:
+        """Fill the host caches with what the functions need, in their order, as far as there is room."""
+        for node in self.nodes:
+            for function in self.functions:
+                backbone, adapter = function.backbone, function.adapter
+                for name, size_bytes in ((backbone.name, backbone.weights_bytes), (adapter.name, adapter.bytes)):
+                    if size_bytes <= node.cache.memory.free_bytes:
+                        node.cache.use(name, size_bytes)
 
     # ------------------------------------------------------------------ what policies see
 

@@ -98,15 +98,16 @@ class Node:
 
 
 class Gpu:
-    """A GPU: implements :class:`simlora.views.GpuView`."""
+    """A GPU: implements :class:`simlora.views.GpuView`. Those of one ``switch`` have one ``bus``."""
 
-    __slots__ = ("active_batches", "backbones", "bus", "containers", "index", "instances", "memory", "node")
+    __slots__ = ("active_batches", "backbones", "bus", "containers", "index", "instances", "memory", "node", "switch")
 
-    def __init__(self, index: int, node: Node, memory: Memory, bus: Link):
+    def __init__(self, index: int, node: Node, memory: Memory, bus: Link, switch: list[Gpu]):
         self.index = index
         self.node = node
         self.memory = memory
         self.bus = bus
+        self.switch = switch
         self.active_batches = 0
         self.instances: dict[int, Instance] = {}
         self.backbones: dict[Backbone, BackboneProcess] = {}
@@ -119,6 +120,10 @@ class Gpu:
     @property
     def free_bytes(self) -> int:
         return self.memory.free_bytes
+
+    @property
+    def neighbours(self) -> Sequence[Gpu]:
+        return [gpu for gpu in self.switch if gpu is not self]
 
     def __repr__(self) -> str:
         return f"<GPU {self.index}>"

@@ -86,6 +86,8 @@ class Simulation:
             host_cache_fraction=system.host_cache_fraction,
             storage=system.storage,
         )
+        if system.host_copies == "all":
+            self.cluster.cache_all()
         self.backend = SimulatedBackend(
             self.env,
             self.cluster.gpus,

@@ -125,7 +125,7 @@ class StartUp:
 
     def _nearest(self, artifact: Artifact, node: Node) -> Generator[simpy.Event, Any, Tier]:
         """The nearest tier of the node that holds it, once it has come from the remote store if need be."""
-        if artifact.kind is ArtifactKind.BACKBONE and artifact.name in node.cache:
+        if artifact.name in node.cache:
             return Tier.HOST
         if not node.stores(artifact.name):
             if artifact.name not in node.fetching:

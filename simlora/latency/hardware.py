@@ -36,6 +36,7 @@ class NodeType(Sourced):
     ssd_bytes_per_s: float = Field(gt=0)
     nic_bytes_per_s: float = Field(gt=0)
     remote_bytes_per_s: float = Field(gt=0, description="from the remote checkpoint store")
+    switch_gpus: int = Field(default=1, ge=1, description="GPUs behind one PCIe switch, which share its one uplink")
 
 
 class Hardware(BaseModel):

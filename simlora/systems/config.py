@@ -52,6 +52,9 @@ class SystemConfig(BaseModel):
     reserve: Literal["max_new_tokens", "prompt"] = Field(description="KV bytes reserved when a request is admitted")
     completion: Literal["own_end", "batch_end"] = Field(description="when a request of a batch is answered")
     host_cache_fraction: float = Field(ge=0, le=1, description="share of a node's memory that caches checkpoints")
+    host_copies: Literal["used", "all"] = Field(
+        default="used", description="what the cache holds at the start: nothing, or all the functions' models"
+    )
     storage: Literal["fair", "fifo"] = Field(
         default="fair", description="whether loads from one node's storage share it or queue for it"
     )

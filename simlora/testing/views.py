@@ -68,6 +68,11 @@ class FrozenGpu:
     capacity_bytes: int
     instances: Mapping[int, FrozenInstance]
     backbones: Mapping[Backbone, FrozenBackbone]
+    switch: list[FrozenGpu]
+
+    @property
+    def neighbours(self) -> Sequence[FrozenGpu]:
+        return [gpu for gpu in self.switch if gpu is not self]
 
     @property
     def free_bytes(self) -> int:
@@ -189,8 +194,11 @@ class Snapshot:
         self._nodes.append(FrozenNode(len(self._nodes), self._node_gpus[-1], storage_wait_s, cached))
         return self._nodes[-1]
 
-    def add_gpu(self, node: FrozenNode, capacity_bytes: int) -> FrozenGpu:
-        gpu = FrozenGpu(len(self._gpus), node, capacity_bytes, self._mapping(), self._mapping())
+    def add_gpu(self, node: FrozenNode, capacity_bytes: int, beside: FrozenGpu | None = None) -> FrozenGpu:
+        """``beside``: a GPU behind whose PCIe switch it is, too."""
+        switch = beside.switch if beside is not None else []
+        gpu = FrozenGpu(len(self._gpus), node, capacity_bytes, self._mapping(), self._mapping(), switch)
+        switch.append(gpu)
         self._gpus.append(gpu)
         self._node_gpus[node.index].append(gpu)
         return gpu

@@ -73,8 +73,9 @@ class _Maker:
         for _ in range(self.rng.randint(1, 2)):
             cached = frozenset(b.name for b in BACKBONES if self.rng.random() < 0.3)
             node = self.view.add_node(self.rng.choice((0.0, 2.0)), cached)
+            paired = self.rng.random() < 0.5
             for _ in range(self.rng.randint(1, 2)):
-                gpu = self.view.add_gpu(node, CAPACITY_BYTES)
+                gpu = self.view.add_gpu(node, CAPACITY_BYTES, beside=node.gpus[0] if paired and node.gpus else None)
                 if self.estimates.shared and self.rng.random() < 0.6:
                     self.view.add_backbone(gpu, self.rng.choice(self.functions).backbone)
                 for _ in range(self.rng.randint(0, 2)):
