@@ -6,6 +6,7 @@ Written as it happens into flat arrays, one slot per request and no object per r
 from __future__ import annotations
 
 import json
+import struct
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,13 @@ INSTANCE, BACKBONE, GPU = range(len(HOLDERS))
 ROW_GROUP = 32_768
 STATES = ("starting", "idle", "busy", "reserved")
 STARTING, IDLE, BUSY, RESERVED = range(len(STATES))
+USAGE = struct.Struct("=5i2d2q")
+"""A row of usage while a run lasts; the table's columns are views of them."""
+USAGE_COLUMNS = np.dtype(
+    [(name, "i4") for name in ("holder", "id", "function", "gpu", "state")]
+    + [(name, "f8") for name in ("from_s", "to_s")]
+    + [(name, "i8") for name in ("device_bytes", "host_bytes")]
+)
 
 
 @dataclass(frozen=True)
@@ -75,8 +83,7 @@ class Recorder:
         self.outcome = array("b", (UNFINISHED,)) * count
         self.cold = array("b", (0,)) * count
         self._events = EventTable()
-        self._usage_ints = array("q")
-        self._usage_s = array("d")
+        self._usage = bytearray()
 
     def event(self, event: Event) -> None:
         """Something happened."""
@@ -96,8 +103,7 @@ class Recorder:
     ) -> None:
         """An interval in which a holder's state and bytes did not change; empty ones are left out."""
         if to_s > from_s:
-            self._usage_ints.extend((holder, id_, function, gpu, state, device_bytes, host_bytes))
-            self._usage_s.extend((from_s, to_s))
+            self._usage += USAGE.pack(holder, id_, function, gpu, state, from_s, to_s, device_bytes, host_bytes)
 
     def tables(self, workload: Workload, functions: Sequence[Function]) -> tuple[pa.Table, pa.Table, pa.Table]:
         """Requests, usage and events."""
@@ -128,19 +134,18 @@ class Recorder:
         )
 
     def _usage_table(self, names: Sequence[str]) -> pa.Table:
-        holder, id_, function, gpu, state, device_bytes, host_bytes = np.asarray(self._usage_ints).reshape(-1, 7).T
-        from_s, to_s = np.asarray(self._usage_s).reshape(-1, 2).T
+        rows = np.frombuffer(self._usage, USAGE_COLUMNS)
         return pa.table(
             {
-                "holder": _dictionary(holder, HOLDERS),
-                "id": id_.astype(np.int32),
-                "function": _dictionary(function + 1, ["", *names]),
-                "gpu": gpu.astype(np.int32),
-                "state": _dictionary(state, STATES),
-                "from_s": from_s,
-                "to_s": to_s,
-                "device_bytes": device_bytes,
-                "host_bytes": host_bytes,
+                "holder": _dictionary(rows["holder"], HOLDERS),
+                "id": rows["id"],
+                "function": _dictionary(rows["function"] + 1, ["", *names]),
+                "gpu": rows["gpu"],
+                "state": _dictionary(rows["state"], STATES),
+                "from_s": rows["from_s"],
+                "to_s": rows["to_s"],
+                "device_bytes": rows["device_bytes"],
+                "host_bytes": rows["host_bytes"],
             }
         )
 
