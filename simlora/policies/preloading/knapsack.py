@@ -133,15 +133,15 @@ class Knapsack(ABC):
     # ------------------------------------------------------------------ who lacks what
 
     def _lacking(self, view: ClusterView, rates: Rates) -> list[Lacking]:
-        """The touched functions by rate; those that lack nothing are forgotten until touched again."""
+        """The touched functions by rate; those that lack nothing are forgotten until touched again, no rate asked."""
         found: list[Lacking] = []
-        for index, function in sorted(self._touched.items(), key=lambda item: (-rates[item[1]], item[0])):
+        for index, function in list(self._touched.items()):
             complete, partial = self._progress(function, view)
             if complete >= self.copies or rates[function] <= self.min_rate_per_s:
                 del self._touched[index]
             else:
                 found.append(Lacking(function, partial))
-        return found
+        return sorted(found, key=lambda one: (-rates[one.function], one.function.index))
 
     def _progress(self, function: Function, view: ClusterView) -> tuple[int, InstanceView | None]:
         """How many free instances are complete or on their way, and the most advanced of its own that could go on.
