@@ -30,7 +30,7 @@ class ProfileEstimates:
         self._shared_bytes = {f.backbone: self.backbone_process_bytes(f.backbone) for f in functions if shares}
         self._lines: dict[Function, tuple[float, float]] = {}
         self._moves: dict[tuple[Function, str, Tier], float] = {}
-        self._activation: dict[Backbone, int] = {}
+        self._request_bytes: dict[Function, tuple[int, int, int]] = {}
 
     # ------------------------------------------------------------------ models and loaders
 
@@ -186,14 +186,19 @@ class ProfileEstimates:
 
         A paged pool counts a request's last block as full, which bounds what paging wastes.
         """
-        backbone = request.function.backbone
+        sizes = self._request_bytes.get(request.function) or self._bytes_of_requests(request.function)
+        fixed_bytes, prompt_token_bytes, new_token_bytes = sizes
+        return fixed_bytes + prompt_token_bytes * request.prompt_tokens + new_token_bytes * request.max_new_tokens
+
+    def _bytes_of_requests(self, function: Function) -> tuple[int, int, int]:
+        """What every request of the function holds, then per prompt token, then per token that it may produce."""
+        kv_bytes = function.backbone.kv_bytes_per_token
         if self.system.reserve == "prompt":
-            return backbone.kv_bytes_per_token * (request.prompt_tokens + self.profile.engine.kv.block_tokens)
-        activation_bytes = self._activation.get(backbone)
-        if activation_bytes is None:
-            activation_bytes = self._activation[backbone] = self.model(request.function).activation_bytes(1)
-        kv_tokens = request.prompt_tokens + request.max_new_tokens
-        return backbone.kv_bytes_per_token * kv_tokens + activation_bytes * request.prompt_tokens
+            sizes = kv_bytes * self.profile.engine.kv.block_tokens, kv_bytes, 0
+        else:
+            sizes = 0, kv_bytes + self.model(function).activation_bytes(1), kv_bytes
+        self._request_bytes[function] = sizes
+        return sizes
 
     def most_bytes(self, request: QueuedRequest) -> int:
         """Bytes it holds if it produces all the tokens it may."""

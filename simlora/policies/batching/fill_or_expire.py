@@ -74,7 +74,7 @@ class FillOrExpire:
             rule = self._rules.get(function) or self._rule(function, view)
             waiting = len(queue)
             expires_s = queue[0].arrived_s + self._delay_s(rule, waiting)
-            if now_s >= expires_s or waiting >= self._size(rule, queue):
+            if now_s >= expires_s or self._is_full(rule, queue):
                 due.append(function)
             elif expires_s < wake_s:
                 wake_s = expires_s
@@ -90,8 +90,10 @@ class FillOrExpire:
         low_s, high_s = CLAMP_S if self.delay_rule == "clamped" else (0.0, math.inf)
         return min(max(slack_s, low_s), high_s)
 
-    def _size(self, rule: _Rule, queue: deque[QueuedRequest]) -> int:
-        return min(rule.size, rule.room_bytes // max(self._estimates.request_bytes(queue[0]), 1))
+    def _is_full(self, rule: _Rule, queue: deque[QueuedRequest]) -> bool:
+        """As many as may run together wait, or one more as large as the oldest would not fit."""
+        waiting = len(queue)
+        return waiting >= rule.size or (waiting + 1) * self._estimates.request_bytes(queue[0]) > rule.room_bytes
 
     def _batch(self, rule: _Rule, queue: deque[QueuedRequest]) -> list[QueuedRequest]:
         batch = [queue[0]]
