@@ -95,7 +95,9 @@ class GpuClock:
     def _share(self) -> None:
         runs = self._runs
         if len(runs) > 1:
-            shares = sum(run.segment.gpu_share for run in runs)
+            shares = 0.0
+            for run in runs:
+                shares += run.segment.gpu_share
             self._slowdown = self._contention.slowdown(shares, len(runs))
         else:
             self._slowdown = 1.0
@@ -111,9 +113,10 @@ class GpuClock:
         for run in runs:
             if run.next_v < first.next_v:
                 first = run
-        at_s = self._since_s + (first.next_v - self._v) * self._slowdown
+        env = self._env
+        wait_s = self._since_s + (first.next_v - self._v) * self._slowdown - env.now
         self._next = first
-        self._timer = timer = self._env.timeout(max(0.0, at_s - self._env.now))
+        self._timer = timer = env.timeout(wait_s if wait_s > 0.0 else 0.0)
         timer.callbacks.append(self._fire)
 
     def _fire(self, timer: simpy.Event) -> None:

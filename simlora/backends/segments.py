@@ -133,13 +133,14 @@ class SimulatedRun:
         self._share: float | None = None
         self._joining = [chunk.request for chunk in prefill if chunk.last]
         self._prefills = bool(prefill)
-        self._started = sum(not chunk.past for chunk in prefill)
+        self._started = len([chunk for chunk in prefill if not chunk.past])
         self._first_s = 0.0
         self._batch, self._context_tokens = len(decoding.ends), decoding.context_tokens
         if prefill:
             self._first_s = _prefill_step_s(decoding, prefill, adapters, rank)
-            resumed_s = decoding.model.prefill_host_s(len(prefill)) - decoding.model.prefill_host_s(self._started)
-            self._first_s -= resumed_s
+            if self._started < len(prefill):
+                host_s = decoding.model.prefill_host_s
+                self._first_s -= host_s(len(prefill)) - host_s(self._started)
         decode_steps = self._look_ahead()
         self._line = decoding.model.decode_line(self._batch, adapters, rank) if decode_steps else (0.0, 0.0)
         self.steps = max(1, min(at_most, decode_steps + self._prefills))

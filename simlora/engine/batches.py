@@ -70,8 +70,6 @@ class Batches:
 
     def grow(self, instance: Instance, chunks: Sequence[PrefillChunk], steps: int) -> None:
         """``steps`` steps have been done: every request that decoded holds as many tokens more."""
-        if not self.grows:
-            return
         per_token, held = instance.backbone.kv_bytes_per_token, instance.held
         prefilled = {chunk.request.index: chunk.last for chunk in chunks}
         total = 0

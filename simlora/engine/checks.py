@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
+from operator import is_
 from typing import Any, NoReturn
 
 from simlora.actions import Dispatch, Evict, EvictBackbone, Eviction, Placement, Start, Stop
@@ -52,7 +52,7 @@ def _check_waiting(policy: Any, admit: Sequence[QueuedRequest], queues: Queues, 
 def _leads(admit: Sequence[QueuedRequest], queues: Queues) -> bool:
     """Whether these are the first of one queue, in order: the usual case, checked without a look at all who wait."""
     queue = queues.by_function.get(admit[0].function, ()) if admit else ()
-    return list(admit) == list(islice(queue, len(admit)))
+    return len(admit) <= len(queue) and all(map(is_, admit, queue))
 
 
 def check_admission(policy: Any, at: Instance, decision: Dispatch, batch_ends_as_one: bool, now_s: float) -> None:
@@ -161,8 +161,12 @@ def _check_spill(policy: Any, eviction: Evict, stages: Sequence[str], cluster: C
         refuse(policy, cluster.now_s, f"moves the adapter of {instance} to {instance.container}, which lacks memory")
 
 
-def check_answer(policy: Any, answer: Any, kind: type | tuple[type, ...], call: str, now_s: float) -> None:
+def check_answer(policy: Any, answer: Any, kind: type, call: str, now_s: float) -> None:
     """The answer is of the kind that the role's Protocol says."""
     if not isinstance(answer, kind):
-        names = [one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,))]
-        refuse(policy, now_s, f"{call} must answer {' or '.join(names)} (found {answer!r})")
+        refuse_answer(policy, answer, (kind,), call, now_s)
+
+
+def refuse_answer(policy: Any, answer: Any, kinds: Sequence[type], call: str, now_s: float) -> NoReturn:
+    """The answer is of none of the kinds that the role's Protocol says."""
+    refuse(policy, now_s, f"{call} must answer {' or '.join(kind.__name__ for kind in kinds)} (found {answer!r})")

@@ -12,7 +12,7 @@ import simpy
 from simlora.actions import Binding, ColdStart, Dispatch, Hold, Reject, ToInstance, Wait
 from simlora.cluster.processes import Instance
 from simlora.cluster.queues import Queues
-from simlora.engine.checks import check_answer, check_formed, check_route_to, check_until
+from simlora.engine.checks import check_formed, check_route_to, check_until, refuse_answer
 from simlora.entities import Function, QueuedRequest
 from simlora.events import CauseKind, RequestRejected
 from simlora.results.recorder import REJECTED, TIMED_OUT
@@ -26,6 +26,7 @@ class FrontEnd:
 
     def __init__(self, engine: Engine):
         self._engine = engine
+        self._env = engine.env
         self._cluster = engine.cluster
         self._batching = engine.policies["batching"]
         self._routing = engine.policies["routing"]
@@ -57,13 +58,10 @@ class FrontEnd:
         else:
             self._cluster.front.push(request)
             self._set_deadline(request)
-            self._look(request)
-
-    def _look(self, request: QueuedRequest) -> None:
-        if self._forms_batches:
-            self.dispatch()
-        else:
-            self._route((request,), request.function)
+            if self._forms_batches:
+                self.dispatch()
+            else:
+                self._route((request,), function)
 
     def _set_deadline(self, request: QueuedRequest) -> None:
         if self._timeout_s is not None:
@@ -77,8 +75,8 @@ class FrontEnd:
             heappop(self._deadlines)
         self._watching = bool(self._deadlines)
         if self._watching:
-            wait_s = max(0.0, self._deadlines[0][0] - self._cluster.now_s)
-            self._engine.env.timeout(wait_s).callbacks.append(self._time_out)
+            wait_s = max(0.0, self._deadlines[0][0] - self._env.now)
+            self._env.timeout(wait_s).callbacks.append(self._time_out)
 
     def _queue_of(self, request: QueuedRequest) -> Queues | None:
         for queues in (self._cluster.front, self._cluster.held_back):
@@ -87,7 +85,7 @@ class FrontEnd:
         return None
 
     def _time_out(self, timer: simpy.Event) -> None:
-        while self._deadlines and self._deadlines[0][0] <= self._cluster.now_s:
+        while self._deadlines and self._deadlines[0][0] <= self._env.now:
             request = heappop(self._deadlines)[2]
             if queues := self._queue_of(request):
                 queues.remove(request)
@@ -95,7 +93,7 @@ class FrontEnd:
         self._watch_deadline()
 
     def _reject(self, request: QueuedRequest, why: str) -> None:
-        self._engine.happened(RequestRejected(self._cluster.now_s, request.function, request.index, why))
+        self._engine.happened(RequestRejected(self._env.now, request.function, request.index, why))
         self._engine.resolve(request.index, REJECTED)
 
     # ------------------------------------------------------------------ form batches
@@ -105,20 +103,21 @@ class FrontEnd:
         front, cluster = self._cluster.front, self._cluster
         while front.by_function:
             decision = self._batching.next_batch(None, front, cluster)
-            if isinstance(decision, Wait):
+            if isinstance(decision, Dispatch):
+                self._route(decision.admit, check_formed(self._batching, decision, front, self._env.now))
+            elif isinstance(decision, Wait):
                 self._wait(decision.until_s)
                 return
-            check_answer(self._batching, decision, (Dispatch, Wait), "next_batch", cluster.now_s)
-            function = check_formed(self._batching, decision, front, cluster.now_s)
-            self._route(decision.admit, function)
+            else:
+                refuse_answer(self._batching, decision, (Dispatch, Wait), "next_batch", self._env.now)
 
     def _wait(self, until_s: float | None) -> None:
-        now_s = self._cluster.now_s
+        now_s = self._env.now
         check_until(self._batching, until_s, now_s)
         if until_s is None or until_s >= self._alarm_s:
             return
         self._alarm_s = until_s
-        self._alarm = self._engine.env.timeout(until_s - now_s)
+        self._alarm = self._env.timeout(until_s - now_s)
         self._alarm.callbacks.append(self._ring)
 
     def _ring(self, alarm: simpy.Event) -> None:
@@ -131,7 +130,6 @@ class FrontEnd:
     def _route(self, work: Sequence[QueuedRequest], function: Function) -> None:
         cluster = self._cluster
         answer = self._routing.route(work, function, cluster)
-        check_answer(self._routing, answer, (ToInstance, ColdStart, Hold, Reject), "route", cluster.now_s)
         if isinstance(answer, ToInstance):
             instance = check_route_to(self._routing, answer.instance, function, cluster)
             if not self._engine.starter.bind(work, instance):
@@ -141,10 +139,13 @@ class FrontEnd:
                 self._hold_back(function, short=True)
         elif isinstance(answer, Hold):
             self._hold_back(function, short=False)
-        else:
+        elif isinstance(answer, Reject):
             for request in work:
                 cluster.front.remove(request)
                 self._reject(request, answer.why)
+        else:
+            kinds = (ToInstance, ColdStart, Hold, Reject)
+            refuse_answer(self._routing, answer, kinds, "route", self._env.now)
 
     def _hold_back(self, function: Function, short: bool) -> None:
         """Until an instance of the function changes; if it is short of memory, also until some is free."""
@@ -179,7 +180,7 @@ class FrontEnd:
     def _look_again_soon(self) -> None:
         """Once for all that changes at this instant, and not in the middle of another decision."""
         if self._look_again_at and self._retry is None:
-            self._retry = self._engine.env.timeout(0)
+            self._retry = self._env.timeout(0)
             self._retry.callbacks.append(self._look_again)
 
     def _look_again(self, retry: simpy.Event) -> None:

@@ -29,6 +29,7 @@ class Idler:
 
     def __init__(self, engine: Engine):
         self._engine = engine
+        self._env = engine.env
         self._cluster = engine.cluster
         self._keepalive = engine.policies["keepalive"]
         self._backbone_s = engine.system.backbone_keepalive_s
@@ -48,7 +49,7 @@ class Idler:
 
     def became_idle(self, instance: Instance) -> None:
         """Its batch or its planned start is over and no work is bound to it."""
-        engine, now_s = self._engine, self._cluster.now_s
+        engine, now_s = self._engine, self._env.now
         engine.usage.account(instance)
         ran, instance.state = instance.state is InstanceState.BUSY, InstanceState.IDLE
         instance.last_used_s = now_s
@@ -59,7 +60,8 @@ class Idler:
         engine.front.memory_freed()
         if ran or instance.own_container or instance.on_demand:
             answer = self._keepalive.keep(instance, self._cluster)
-            check_answer(self._keepalive, answer, Sequence, "keep", now_s)
+            if type(answer) is not tuple:
+                check_answer(self._keepalive, answer, Sequence, "keep", now_s)
             for kept in answer:
                 check_keep(self._keepalive, kept, engine.estimates.stages, now_s)
                 self._keep(instance, *kept)
@@ -88,14 +90,14 @@ class Idler:
     def _arm(self) -> None:
         if self._deadlines and self._deadlines[0][0] < self._timer_s:
             self._timer_s = self._deadlines[0][0]
-            self._timer = self._engine.env.timeout(max(0.0, self._timer_s - self._cluster.now_s))
+            self._timer = self._env.timeout(max(0.0, self._timer_s - self._env.now))
             self._timer.callbacks.append(self._due)
 
     def _due(self, timer: simpy.Event) -> None:
         if timer is not self._timer:
             return
         self._timer, self._timer_s = None, inf
-        now_s = self._cluster.now_s
+        now_s = self._env.now
         while self._deadlines and self._deadlines[0][0] <= now_s:
             until_s, _, holder, stage = heappop(self._deadlines)
             if isinstance(holder, Container):
@@ -110,7 +112,7 @@ class Idler:
         container.watched_s = inf
         if container.id not in self._cluster.containers or not container.idle:
             return
-        if container.keep_until_s > self._cluster.now_s:
+        if container.keep_until_s > self._env.now:
             self._watch(container.keep_until_s, container, self._container_stage)
             return
         for instance in list(container.instances.values()):
@@ -135,12 +137,12 @@ class Idler:
 
     def backbone_unmapped(self, process: BackboneProcess) -> None:
         """Its last mapper has left."""
-        process.unmapped_s = self._cluster.now_s
+        process.unmapped_s = self._env.now
         self._watch(process.unmapped_s + self._backbone_s, process, "")
 
     def _backbone_due(self, process: BackboneProcess) -> None:
         there = process.gpu.backbones.get(process.backbone) is process
-        if there and not process.mappers and process.unmapped_s + self._backbone_s <= self._cluster.now_s:
+        if there and not process.mappers and process.unmapped_s + self._backbone_s <= self._env.now:
             self.end_backbone(process, "keep-alive is over")
 
     def end_backbone(self, process: BackboneProcess, why: str) -> None:
@@ -148,6 +150,6 @@ class Idler:
         engine = self._engine
         engine.usage.account_backbone(process)
         self._cluster.remove_backbone(process)
-        engine.happened(BackboneEvicted(self._cluster.now_s, process.backbone, process.gpu.index, process.bytes, why))
+        engine.happened(BackboneEvicted(self._env.now, process.backbone, process.gpu.index, process.bytes, why))
         engine.planner.notice(CauseKind.MEMORY_FREED)
         engine.front.memory_freed()

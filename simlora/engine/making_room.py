@@ -21,6 +21,7 @@ class RoomMaker:
 
     def __init__(self, engine: Engine):
         self._engine = engine
+        self._env = engine.env
         self._cluster = engine.cluster
         self._offloading = engine.policies["offloading"]
 
@@ -45,7 +46,7 @@ class RoomMaker:
 
     def _victims(self, need_bytes: int, gpu: Gpu, keep: Instance | None) -> Sequence[Eviction]:
         victims: Sequence[Eviction] = self._offloading.victims(Demand(need_bytes, gpu, keep), self._cluster)
-        check_answer(self._offloading, victims, Sequence, "victims", self._cluster.now_s)
+        check_answer(self._offloading, victims, Sequence, "victims", self._env.now)
         return victims
 
     def evict(self, policy: Any, victims: Sequence[Eviction], keep: Instance | None = None) -> None:
@@ -67,6 +68,6 @@ class RoomMaker:
         engine.usage.account(instance)
         freed_bytes = engine.reservations.drop(instance, stage, keep_adapter=to is Tier.HOST)
         where = instance.function, instance.gpu.index, stage
-        engine.happened(InstanceEvicted(self._cluster.now_s, instance.id, *where, freed_bytes, why))
+        engine.happened(InstanceEvicted(self._env.now, instance.id, *where, freed_bytes, why))
         engine.planner.notice(CauseKind.MEMORY_FREED)
         engine.front.memory_freed()

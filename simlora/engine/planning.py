@@ -39,6 +39,7 @@ class _Asked:
 
     def __init__(self, engine: Engine, policy: Any):
         self._engine = engine
+        self._env = engine.env
         self._policy = policy
         self.causes: frozenset[CauseKind] = policy.causes
         self._pending: list[Cause] = []
@@ -52,11 +53,11 @@ class _Asked:
             self._ask_at(self._next_s)
 
     def _ask_at(self, at_s: float) -> None:
-        now_s = self._engine.cluster.now_s
+        now_s = self._env.now
         at_s = max(at_s, now_s)
         if at_s < self._timer_s:
             self._timer_s = at_s
-            self._timer = self._engine.env.timeout(at_s - now_s)
+            self._timer = self._env.timeout(at_s - now_s)
             self._timer.callbacks.append(self._due)
 
     def _due(self, timer: simpy.Event) -> None:
@@ -70,17 +71,17 @@ class _Asked:
         engine, policy = self._engine, self._policy
         if not engine.unresolved:
             return
-        self._next_s = engine.cluster.now_s + engine.system.plan_interval_s
+        self._next_s = self._env.now + engine.system.plan_interval_s
         plan: Plan = policy.plan(causes, engine.cluster)
-        check_answer(policy, plan, Plan, "plan", engine.cluster.now_s)
-        check_until(policy, plan.wake_at_s, engine.cluster.now_s)
+        check_answer(policy, plan, Plan, "plan", self._env.now)
+        check_until(policy, plan.wake_at_s, self._env.now)
         for action in plan.actions:
             if isinstance(action, Stop | Evict | EvictBackbone):
                 engine.room.evict(policy, [action])
             elif isinstance(action, Start):
                 self._start(action, standing=causes[0].kind is CauseKind.STARTED)
             else:
-                refuse(policy, engine.cluster.now_s, f"plans {action!r}; allowed: Start, Stop, Evict, EvictBackbone")
+                refuse(policy, self._env.now, f"plans {action!r}; allowed: Start, Stop, Evict, EvictBackbone")
         if plan.wake_at_s is not None:
             self._ask_at(max(plan.wake_at_s, self._next_s))
 

@@ -22,6 +22,7 @@ class Scaler:
 
     def __init__(self, engine: Engine):
         self._engine = engine
+        self._env = engine.env
         self._cluster = engine.cluster
         self._scaling = engine.policies["scaling"]
         self._tick_s: float = self._scaling.tick_s
@@ -45,22 +46,22 @@ class Scaler:
                 self._next()
 
     def _next(self) -> None:
-        now_s = self._cluster.now_s
+        now_s = self._env.now
         self._ticks = max(self._ticks + 1, floor(now_s / self._tick_s) + 1)
         self._ticking = True
-        self._engine.env.timeout(max(0.0, self._ticks * self._tick_s - now_s)).callbacks.append(self._tick)
+        self._env.timeout(max(0.0, self._ticks * self._tick_s - now_s)).callbacks.append(self._tick)
 
     def _tick(self, timer: simpy.Event) -> None:
         self._ticking = False
         for function in list(self._active):
             desired = self._scaling.desired(function, self._cluster)
             if not isinstance(desired, int) or desired < 0:
-                refuse(self._scaling, self._cluster.now_s, f"desires {desired!r} instances of {function.id}")
+                refuse(self._scaling, self._env.now, f"desires {desired!r} instances of {function.id}")
             for _ in range(desired - len(self._cluster.instances_of(function))):
                 if not self._engine.starter.cold_start((), function, "scaling"):
                     break
             if not self._cluster.ongoing(function):
                 del self._active[function]
         # With nothing else to come no later tick would find anything changed: let the run notice that it has stalled.
-        if self._active and self._engine.env.peek() < inf:
+        if self._active and self._env.peek() < inf:
             self._next()

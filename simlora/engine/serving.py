@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import simpy
 
 from simlora.actions import Dispatch, Preempt, Wait
-from simlora.backends.base import PrefillChunk, Progress
+from simlora.backends.base import PrefillChunk, Progress, Task
 from simlora.cluster.processes import Instance, Running
 from simlora.engine.checks import check_admission, check_answer, check_until, refuse
 from simlora.entities import QueuedRequest
@@ -30,6 +30,7 @@ class Server:
 
     def __init__(self, engine: Engine):
         self._engine = engine
+        self._env = engine.env
         self._cluster = engine.cluster
         self._batching = engine.policies["batching"]
         self._as_one = engine.system.completion == "batch_end"
@@ -37,7 +38,7 @@ class Server:
 
     def bring_to_life(self, instance: Instance) -> None:
         """Its process begins."""
-        instance.process = self._engine.env.process(self._life(instance))
+        instance.process = self._env.process(self._life(instance))
 
     def rouse(self, instance: Instance) -> None:
         """Something is new for this instance: wake it, or have it look at its next step boundary."""
@@ -58,7 +59,7 @@ class Server:
                 if instance.bound:
                     yield from self._serve(instance)
                 self._engine.idler.became_idle(instance)
-                instance.wake = self._engine.env.event()
+                instance.wake = self._env.event()
                 yield instance.wake
         except simpy.Interrupt:
             if instance.task is not None:
@@ -78,9 +79,13 @@ class Server:
                     break
                 if instance.changed:
                     continue
-            progress = yield from self._segment(instance, ask_again)
+            chunks, instance.run = self._segment(instance, ask_again)
+            progress: Progress = yield instance.run.done
+            instance.run = None
+            self._apply(instance, chunks, progress)
             ask_again -= progress.steps
-            instance.changed = instance.changed or bool(progress.finished)
+            if progress.finished:
+                instance.changed = True
         self._end(instance)
 
     def _look(self, instance: Instance) -> Generator[simpy.Event, Any, int]:
@@ -90,17 +95,17 @@ class Server:
             if isinstance(decision, Dispatch):
                 yield from self._follow(instance, decision)
                 return decision.ask_again_after_steps or UNBOUNDED
-            now_s = self._cluster.now_s
+            now_s = self._env.now
             check_answer(self._batching, decision, Wait, "next_batch", now_s)
             check_until(self._batching, decision.until_s, now_s)
             if decision.until_s is not None:
-                self._engine.env.timeout(decision.until_s - now_s).callbacks.append(partial(self._ring, instance))
+                self._env.timeout(decision.until_s - now_s).callbacks.append(partial(self._ring, instance))
             if instance.running:
                 return UNBOUNDED
             if decision.until_s is None:
                 self._hand_back(instance)
                 return UNBOUNDED
-            instance.wake = self._engine.env.event()
+            instance.wake = self._env.event()
             yield instance.wake
 
     def _ring(self, instance: Instance, alarm: simpy.Event) -> None:
@@ -135,23 +140,23 @@ class Server:
         for request in list(instance.queue.in_order()):
             if own_pool or request.index in instance.held:
                 what = f"admits nothing to {instance}, which runs nothing and has memory for {request}"
-                refuse(self._batching, self._cluster.now_s, what)
+                refuse(self._batching, self._env.now, what)
             self._batch.unbind(instance, request)
             self._engine.front.give_back(request)
 
     def _follow(self, instance: Instance, decision: Dispatch) -> Life:
         """Carry out who leaves and who joins; adapters that are not resident are loaded first."""
-        check_admission(self._batching, instance, decision, self._as_one, self._cluster.now_s)
+        check_admission(self._batching, instance, decision, self._as_one, self._env.now)
         instance.chunk_tokens = decision.chunk_tokens
         self._engine.usage.kv_changes(instance)
         self._preempt(self._batching, instance, decision.preempt, decision.why)
         for request in decision.admit:
             if not self._batch.admit(instance, request):
-                refuse(self._batching, self._cluster.now_s, f"admits {request}, for whose KV {instance} lacks memory")
+                refuse(self._batching, self._env.now, f"admits {request}, for whose KV {instance} lacks memory")
         if instance.function is None:
             for request in decision.admit:
                 yield from self._adapter(instance, request)
-        now_s, size = self._cluster.now_s, len(instance.running)
+        now_s, size = self._env.now, len(instance.running)
         for request in decision.admit:
             self._batch.note_start(instance, request, now_s, size)
 
@@ -161,23 +166,20 @@ class Server:
             if len(adapters) >= instance.adapter_slots:
                 unused = next((f for f, users in adapters.items() if not users), None)
                 if unused is None:
-                    refuse(self._batching, self._cluster.now_s, f"admits {request}: all adapter slots are in use")
+                    refuse(self._batching, self._env.now, f"admits {request}: all adapter slots are in use")
                 del adapters[unused]
             adapters[function] = 0
             yield from self._engine.start_up.adapter_into_slot(instance, function)
         adapters[function] = adapters.pop(function) + 1
 
-    def _segment(self, instance: Instance, at_most: int) -> Generator[simpy.Event, Any, Progress]:
-        """Run until something changes, or for so many steps."""
-        at_most = min(at_most, self._steps_that_fit(instance))
+    def _segment(self, instance: Instance, at_most: int) -> tuple[list[PrefillChunk], Task]:
+        """A run until something changes, or for so many steps, and the prompts that its first step computes."""
+        if self._batch.grows:
+            at_most = min(at_most, self._steps_that_fit(instance))
         chunks = self._chunks(instance)
         if chunks and not (chunks[-1].last and len(chunks) == len(instance.prefilling)):
             at_most = 1
-        instance.run = self._engine.backend.run(instance, chunks, at_most)
-        progress: Progress = yield instance.run.done
-        instance.run = None
-        self._apply(instance, chunks, progress)
-        return progress
+        return chunks, self._engine.backend.run(instance, chunks, at_most)
 
     def _chunks(self, instance: Instance) -> list[PrefillChunk]:
         """Prompts to compute in the next step, in the order of admission, within the token budget."""
@@ -206,15 +208,15 @@ class Server:
                     if isnan(record[chunk.request.index]):
                         record[chunk.request.index] = progress.first_token_s
             instance.prefilling = [running for running in instance.prefilling if running.prefill_left]
-        decoded = progress.steps - bool(chunks)
-        instance.decode_steps += decoded
-        self._batch.grow(instance, chunks, progress.steps)
+        instance.decode_steps += progress.steps - bool(chunks)
+        if self._batch.grows:
+            self._batch.grow(instance, chunks, progress.steps)
         if progress.finished:
             self._finish(instance, progress.finished)
 
     def _finish(self, instance: Instance, finished: Sequence[QueuedRequest]) -> None:
         """Requests have their last token."""
-        engine, now_s = self._engine, self._cluster.now_s
+        engine, now_s = self._engine, self._env.now
         engine.usage.kv_changes(instance)
         for request in finished:
             self._batch.release(instance, request)
@@ -227,10 +229,8 @@ class Server:
 
     def _steps_that_fit(self, instance: Instance) -> int:
         """Steps for which KV can grow; if there is none, the preemption policy names who leaves."""
-        if not self._batch.grows:
-            return UNBOUNDED
         while not (steps := self._batch.steps_that_fit(instance)):
-            policy, now_s = self._engine.policies["preemption"], self._cluster.now_s
+            policy, now_s = self._engine.policies["preemption"], self._env.now
             answer = policy.preempt(instance, self._cluster)
             check_answer(policy, answer, Preempt, "preempt", now_s)
             if not answer.victims or len(answer.victims) >= len(instance.running):
@@ -245,8 +245,8 @@ class Server:
         for request in victims:
             running: Running | None = instance.running.get(request.index)
             if running is None:
-                refuse(policy, self._cluster.now_s, f"preempts {request}, which does not run or is named twice")
+                refuse(policy, self._env.now, f"preempts {request}, which does not run or is named twice")
             self._batch.send_back(instance, running)
         where = instance.id, instance.gpu.index
         indices = tuple(request.index for request in victims)
-        self._engine.happened(RequestsPreempted(self._cluster.now_s, *where, indices, why))
+        self._engine.happened(RequestsPreempted(self._env.now, *where, indices, why))

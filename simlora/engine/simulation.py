@@ -12,6 +12,7 @@ import simpy
 from simpy.core import EmptySchedule
 
 from simlora.backends.simulated import SimulatedBackend
+from simlora.clock import VirtualTime
 from simlora.cluster.cluster import Cluster
 from simlora.cluster.config import ClusterConfig
 from simlora.cluster.processes import Instance
@@ -72,7 +73,7 @@ class Simulation:
         self.functions = functions
         self.workload = workload
         self.seed = seed
-        self.env = simpy.Environment()
+        self.env = VirtualTime()
         self.profile = load_profile(profile, system.engine)
         self.node_type = load_node_type(cluster.node_type)
         self.estimates = ProfileEstimates(system, self.profile, self.node_type, functions)

@@ -25,6 +25,7 @@ class StartUp:
 
     def __init__(self, engine: Engine):
         self._engine = engine
+        self._env = engine.env
         self._cluster = engine.cluster
         self._stages = engine.estimates.profile.startup
         self._shared = engine.estimates.shared_stages
@@ -56,7 +57,7 @@ class StartUp:
         """Note the time if the last stage is behind it."""
         instance.ready = len(instance.done) == len(self._stages)
         if instance.ready:
-            instance.ready_s = self._cluster.now_s
+            instance.ready_s = self._env.now
 
     def _move(self, instance: Instance, stage: Stage) -> Generator[simpy.Event, Any, Tier | None]:
         """A stage that brings an artifact to the device, or maps the shared copy that is there; where it came from."""
@@ -67,7 +68,7 @@ class StartUp:
             instance.gpu.node.expected.pop(instance.id, None)
             if not process.loaded:
                 if process.loading is None:
-                    process.loading = self._engine.env.process(self._load_backbone(process, stage))
+                    process.loading = self._env.process(self._load_backbone(process, stage))
                 yield process.loading
             artifact = None
         if artifact is not None:
@@ -104,12 +105,12 @@ class StartUp:
         """The backbone process loads its weights once, whoever asked first; mapping them is each function's own."""
         checkpoint, node = self._checkpoint(process.backbone), process.gpu.node
         source = yield from self._nearest(checkpoint, node)
-        began_s = self._cluster.now_s
+        began_s = self._env.now
         yield self._engine.backend.load_backbone(process, stage, checkpoint, source).done
         node.cache.use(checkpoint.name, checkpoint.bytes)
         self._engine.usage.account_backbone(process)
         process.loaded = True
-        now_s = self._cluster.now_s
+        now_s = self._env.now
         self._engine.happened(
             BackboneLoaded(now_s, process.backbone, process.gpu.index, now_s - began_s, process.bytes, source)
         )
@@ -129,7 +130,7 @@ class StartUp:
             return Tier.HOST
         if not node.stores(artifact.name):
             if artifact.name not in node.fetching:
-                node.fetching[artifact.name] = self._engine.env.process(self._fetch(artifact, node))
+                node.fetching[artifact.name] = self._env.process(self._fetch(artifact, node))
             yield node.fetching[artifact.name]
         return Tier.SSD
 

@@ -22,6 +22,7 @@ class Starter:
 
     def __init__(self, engine: Engine):
         self._engine = engine
+        self._env = engine.env
         self._cluster = engine.cluster
         self._system = engine.system
         self._reservations = engine.reservations
@@ -36,12 +37,12 @@ class Starter:
         idle = instance.state is InstanceState.IDLE
         if (idle or instance.upto is not None) and not self._complete(instance, work):
             return False
-        cluster, record, now_s = self._cluster, self._engine.record, self._cluster.now_s
+        cluster, record, now_s = self._cluster, self._engine.record, self._env.now
         for request in work:
             cluster.front.remove(request)
             instance.queue.push(request)
             record.bound_s[request.index] = now_s
-            cluster.count_bound(request.function, 1)
+        cluster.count_bound(work[0].function, len(work))
         instance.bound += len(work)
         cluster.idle_containers.pop(instance.container.id, None)
         if self._taken_whole and len(instance.container.instances) > 1:
@@ -124,7 +125,7 @@ class Starter:
         host_bytes = sum(stage.host_bytes for stage in stages)
         if device_bytes > gpu.free_bytes or host_bytes > min(container.free_bytes, gpu.node.memory.free_bytes):
             what = f"{device_bytes} bytes on {gpu} and {host_bytes} on its host"
-            refuse(policy, self._cluster.now_s, f'a start of {instance} up to "{upto}" wants {what}: not free')
+            refuse(policy, self._env.now, f'a start of {instance} up to "{upto}" wants {what}: not free')
         reservations.take(instance, stages, ())
         instance.upto = upto
 
@@ -145,7 +146,7 @@ class Starter:
         on_demand: bool,
         why: str,
     ) -> Instance:
-        cluster, now_s = self._cluster, self._cluster.now_s
+        cluster, now_s = self._cluster, self._env.now
         home = container if container is not None else cluster.add_container(gpu, self._system.limits.container_bytes)
         instance = cluster.add_instance(function, backbone, home)
         if on_demand:
@@ -161,7 +162,7 @@ class Starter:
         self._engine.usage.account(instance)
         instance.state = InstanceState.STARTING
         instance.on_demand = on_demand
-        instance.began_s = self._cluster.now_s
+        instance.began_s = self._env.now
 
     def _end_others(self, container: Container, keep: Instance | None) -> None:
         """The other processes of a container end when it is taken."""
@@ -170,7 +171,7 @@ class Starter:
 
     def end(self, instance: Instance, why: str) -> None:
         """The process ends and frees all it held; no work may be bound to it."""
-        engine, now_s = self._engine, self._cluster.now_s
+        engine, now_s = self._engine, self._env.now
         if instance.bound or instance.running:
             raise RuntimeError(f"{instance} would end with work bound to it")
         if instance.process is not None and instance.process.is_alive:

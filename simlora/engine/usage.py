@@ -44,17 +44,18 @@ class Usage:
 
     def account_backbone(self, process: BackboneProcess) -> None:
         """Up to now: starting until loaded if somebody waits for it, busy while a mapper's batch runs."""
-        now_s = self._cluster.now_s
+        now_s = self._env.now
         if now_s > process.since_s:
-            wanted = any(mapper.on_demand or mapper.own_container for mapper in process.mappers.values())
-            state = STARTING if wanted and not process.loaded else BUSY if process.active else IDLE
+            state = BUSY if process.active else IDLE
+            if not process.loaded and any(m.on_demand or m.own_container for m in process.mappers.values()):
+                state = STARTING
             where = process.id, -1, process.gpu.index
             self._record.usage(BACKBONE, *where, state, process.since_s, now_s, process.bytes, 0)
         process.since_s = now_s
 
     def close(self) -> None:
         """The end of the run."""
-        now_s = self._cluster.now_s
+        now_s = self._env.now
         for gpu in self._cluster.gpus:
             for instance in gpu.instances.values():
                 self.account(instance)

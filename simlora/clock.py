@@ -1,0 +1,16 @@
+"""The environment of a run: SimPy's, with the time as a plain attribute because it is read ten times per event."""
+
+from __future__ import annotations
+
+import simpy
+
+
+class VirtualTime(simpy.Environment):
+    """SimPy's environment; ``now`` is a slot instead of a property, and SimPy's own ``_now`` another name of it."""
+
+    __slots__ = ("now",)
+
+    now: float
+
+
+VirtualTime._now = VirtualTime.now
