@@ -56,8 +56,10 @@ def run(
 
     try:
         ran = run_experiment(file, out, sets or (), jobs, dry_run, fresh, stepwise)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         stderr().print("interrupted; what is finished is kept, and the same command goes on from there")
+        if str(stop):
+            stderr().print(f"it was at {stop}; cell_timeout_s limits a run", markup=False, soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
     for outcome in ran.failed:
         stderr().print(f"failed: {outcome.cell.folder}: {outcome.error}", markup=False, soft_wrap=True)

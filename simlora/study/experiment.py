@@ -110,6 +110,9 @@ class Experiment(BaseModel):
     profile: str = "l40s"
     slo: Literal["published", "warm-5x"] = "published"
     horizon_s: float | None = Field(default=None, gt=0, strict=True, description="stop there, whatever is unfinished")
+    cell_timeout_s: float | None = Field(
+        default=None, gt=0, strict=True, allow_inf_nan=False, description="wall-clock seconds that one run may take"
+    )
     cluster: ClusterConfig = ClusterConfig()
     scenario: list[Scenario] = Field(min_length=1)
     system: list[System] = Field(min_length=1)

@@ -68,7 +68,7 @@ def run_experiment(
     store.create(fresh)
     write_manifest(grid, store.out)
     with Progress() as progress:
-        runner = Runner(store, jobs, stepwise, progress, digests)
+        runner = Runner(store, jobs, stepwise, progress, digests, grid.study.experiment.cell_timeout_s)
         finished = runner.run(grid.cells, "runs")
         finished += add_fewest(grid, finished, runner, stderr().print)
     _conclude(grid, store, grid.in_order(finished))

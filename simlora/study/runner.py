@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from multiprocessing import resource_tracker
 
 from simlora.errors import ConfigError
 from simlora.study.grid import Cell, Group
 from simlora.study.hashing import cell_key
 from simlora.study.progress import Progress
 from simlora.study.store import Store
-from simlora.study.worker import Outcome, run_cell
+from simlora.study.watch import running, take_notes
+from simlora.study.worker import Outcome, Terms, run_cell
+
+Keyed = tuple[Cell, str]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while runs were under way; the text says which, and where they were."""
 
 
 @dataclass
@@ -24,18 +35,20 @@ class Runner:
     stepwise: bool
     progress: Progress
     digests: Mapping[Group, str]
+    limit_s: float | None = None
     failed: list[Outcome] = field(default_factory=list)
 
     def run(self, cells: Sequence[Cell], title: str) -> list[Cell]:
         """Run the cells that are not finished with their present key; returns those that now are.
 
-        Failures are collected in ``failed``. Raises :class:`ConfigError` where nothing more can be kept.
+        Failures are collected in ``failed``. Raises :class:`ConfigError` where nothing more can be kept, and
+        :class:`Interrupted` on Ctrl-C.
         """
         keys = {cell.folder: cell_key(cell, self.digests[cell.group], self.stepwise) for cell in cells}
         finished = [cell for cell in cells if self.store.has(cell, keys[cell.folder])]
         pending = [cell for cell in cells if cell.folder not in {done.folder: None for done in finished}]
         self.progress.begin(title, len(cells), len(finished))
-        for outcome in self._outcomes([(cell, keys[cell.folder]) for cell in pending]):
+        for outcome in self._unless_interrupted([(cell, keys[cell.folder]) for cell in pending]):
             if outcome.fatal:
                 raise ConfigError(outcome.error)
             self.progress.one_more()
@@ -46,34 +59,72 @@ class Runner:
         order = {cell.folder: at for at, cell in enumerate(cells)}
         return sorted(finished, key=lambda cell: order[cell.folder])
 
-    def _outcomes(self, pending: Sequence[tuple[Cell, str]]) -> Iterable[Outcome]:
-        if self.jobs == 1 or len(pending) == 1:
-            return self._here(pending)
-        return self._elsewhere(pending)
+    def _unless_interrupted(self, pending: Sequence[Keyed]) -> Iterator[Outcome]:
+        try:
+            yield from self._here(pending) if self.jobs == 1 else self._elsewhere(pending)
+        except KeyboardInterrupt:
+            raise Interrupted(", ".join(running(*note) for note in take_notes(self.store.out).items())) from None
 
-    def _here(self, pending: Sequence[tuple[Cell, str]]) -> Iterator[Outcome]:
+    @property
+    def _terms(self) -> Terms:
+        return Terms(self.store.out, self.stepwise, self.limit_s)
+
+    def _here(self, pending: Sequence[Keyed]) -> Iterator[Outcome]:
         for cell, key in pending:
             advance = self.progress.within(cell.settings["workload"]["duration_s"])
-            yield run_cell(cell, key, self.store.out, self.stepwise, advance)
+            yield run_cell(cell, key, self._terms, advance)
 
-    def _elsewhere(self, pending: Sequence[tuple[Cell, str]]) -> Iterator[Outcome]:
+    def _elsewhere(self, pending: Sequence[Keyed]) -> Iterator[Outcome]:
+        """Of a pool that broke as one of its workers died, what was running is tried alone, and the rest goes on."""
+        left = {cell.folder: (cell, key) for cell, key in pending}
+        while left:
+            try:
+                for outcome in self._pool([*left.values()]):
+                    del left[outcome.cell.folder]
+                    yield outcome
+            except BrokenProcessPool:
+                suspects = [folder for folder in take_notes(self.store.out) if folder in left] or [*left]
+                for folder in suspects:
+                    yield self._alone(*left.pop(folder))
+
+    def _alone(self, cell: Cell, key: str) -> Outcome:
+        try:
+            [outcome] = self._pool([(cell, key)])
+        except BrokenProcessPool as error:
+            take_notes(self.store.out)
+            return Outcome(cell, f"the process that ran it ended on the way ({_how_it_ended(error)})")
+        return outcome
+
+    def _pool(self, pending: Sequence[Keyed]) -> Iterator[Outcome]:
         import joblib
 
-        if not pending:
-            return
-        pool = joblib.Parallel(
-            n_jobs=min(self.jobs, len(pending)),
-            return_as="generator_unordered",
-            batch_size=1,
-            initializer=_leave_ctrl_c_to_the_parent,
-        )
-        calls = (joblib.delayed(run_cell)(cell, key, self.store.out, self.stepwise) for cell, key in pending)
-        yield from pool(calls)
+        terms = replace(self._terms, parent=os.getpid())
+        pool = joblib.Parallel(n_jobs=self.jobs, return_as="generator_unordered", batch_size=1)
+        with _ctrl_c_is_for_this_process():
+            outcomes: Iterator[Outcome] = pool(joblib.delayed(run_cell)(cell, key, terms) for cell, key in pending)
+        yield from outcomes
 
 
-def _leave_ctrl_c_to_the_parent() -> None:
-    """A terminal interrupts all its processes; one of them ends the others and says what was kept."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _ctrl_c_is_for_this_process() -> Iterator[None]:
+    """A terminal interrupts all its processes; those begun inside are deaf to it, even before their first line.
+
+    This one ends them and says what was kept; for it a Ctrl-C meanwhile only waits.
+    """
+    resource_tracker.ensure_running()  # it clears the mask when it starts, so it must be there already
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _how_it_ended(error: BrokenProcessPool) -> str:
+    """``exit code 3`` or ``SIGKILL``, from what loky says of the workers."""
+    found = re.search(r"\{(\w+)\((-?\d+)\)", str(error))
+    if found is None:
+        return "how is not known"
+    return f"exit code {found[2]}" if found[1] == "EXIT" else found[1]
 
 
 def default_jobs() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,8 +10,11 @@ from typing import TYPE_CHECKING
 
 from simlora.errors import SimloraError
 from simlora.study.grid import Cell
+from simlora.study.places import blame
 from simlora.study.store import Store
 from simlora.study.systems import beside
+from simlora.study.time_limit import OutOfTime, time_limit
+from simlora.study.watch import watched
 from simlora.study.workloads import workload_of
 
 if TYPE_CHECKING:
@@ -55,27 +57,36 @@ def simulate_cell(
     return replace(record, facts={**record.facts, "duration_s": cell.settings["workload"]["duration_s"]})
 
 
-def run_cell(
-    cell: Cell, key: str, out: Path, stepwise: bool, progress: Callable[[float], None] | None = None
-) -> Outcome:
+@dataclass(frozen=True)
+class Terms:
+    """How cells are run: into which folder, one engine step at a time or not, for how many seconds at most.
+
+    ``parent``: the process without which a worker ends; ``None`` in that process itself.
+    """
+
+    out: Path
+    stepwise: bool
+    limit_s: float | None
+    parent: int | None = None
+
+
+def run_cell(cell: Cell, key: str, terms: Terms, progress: Callable[[float], None] | None = None) -> Outcome:
     """Simulate a cell and keep its record; an error of one cell is its outcome and stops no other."""
     try:
-        workload = workload_of(cell.settings["workload"], cell.base_dir)
-        record = simulate_cell(cell, workload, stepwise, progress)
-    except SimloraError as error:
-        return Outcome(cell, str(error))
-    except (Exception, SystemExit) as error:
-        return Outcome(cell, _place(error, Path(cell.base_dir)))
-    try:
-        Store(out).put(cell, key, record)
+        with watched(cell, terms.out, terms.parent):
+            return _run(cell, key, terms, progress)
     except SimloraError as error:
         return Outcome(cell, str(error), fatal=True)
+
+
+def _run(cell: Cell, key: str, terms: Terms, progress: Callable[[float], None] | None) -> Outcome:
+    try:
+        with time_limit(terms.limit_s):
+            workload = workload_of(cell.settings["workload"], cell.base_dir)
+            record = simulate_cell(cell, workload, terms.stepwise, progress)
+    except SimloraError as error:
+        return Outcome(cell, str(error))
+    except (Exception, SystemExit, OutOfTime) as error:
+        return Outcome(cell, blame(error, Path(cell.base_dir)))
+    Store(terms.out).put(cell, key, record)
     return Outcome(cell)
-
-
-def _place(error: BaseException, base_dir: Path) -> str:
-    """The error with its innermost line in the user's own code, if it passed through there, else the innermost."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if base_dir.resolve() in Path(frame.filename).resolve().parents]
-    frame = (own or frames)[-1]
-    return f"{Path(frame.filename).name}:{frame.lineno}: {type(error).__name__}: {error} (in {frame.line!r})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -145,27 +144,6 @@ def test_a_failed_run_is_reported_and_ends_with_1(started, tmp_path):
     assert "failed: mine/bursty/base/0: my_policies.py:" in found.stderr
     assert "RuntimeError: oh" in found.stderr
     assert "serverless-lora" in found.stdout
-
-
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_ctrl_c_ends_with_130_and_keeps_what_finished(started, tmp_path, jobs):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    out = tmp_path / "out"
-    command = [sys.executable, "-m", "simlora.cli", "run", "experiment.toml", "--out", str(out), "--jobs", jobs]
-    process = subprocess.Popen(
-        [*command, "--set", "seeds=40"], cwd=started, env=environment, stderr=subprocess.PIPE, start_new_session=True
-    )
-    deadline_s = time.monotonic() + 60
-    while not list(out.glob("cells/*/*/*/*/done")) and time.monotonic() < deadline_s:
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert b"Traceback" not in errors
-    assert b"interrupted" in errors
-    kept = list(out.glob("cells/*/*/*/*/done"))
-    assert 0 < len(kept) < 200
-    assert all((done.parent / "facts.json").exists() for done in kept)
 
 
 def test_traces_can_be_looked_at_and_made_files(started, tmp_path):

@@ -1,0 +1,92 @@
+"""Runs in processes of their own: one that dies, one that never ends, one whose line is asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from simlora.study.run import run_experiment
+from simlora.study.summary import read_rows
+
+CAUSES = ("frozenset(), init", "frozenset({CauseKind.STARTED, CauseKind.ARRIVED}), init")
+IMPORTS = ("import study_helper", "import os\n\nimport study_helper\nfrom simlora.events import CauseKind")
+
+
+@pytest.fixture(autouse=True)
+def _no_figures(monkeypatch):
+    monkeypatch.setattr("simlora.study.run.write_figures", lambda out: None)
+
+
+@pytest.fixture
+def ill(folder):
+    """The folder with a policy whose ``plan`` does what the test says."""
+
+    def make(statement):
+        folder.edit("study_policies.py", *CAUSES)
+        folder.edit("study_policies.py", *IMPORTS)
+        folder.edit("study_policies.py", "        return Plan()", f"        {statement}\n        return Plan()")
+        return folder
+
+    return make
+
+
+def run(folder, jobs, **options):
+    return run_experiment(folder.file, folder.path / "out", jobs=jobs, **options)
+
+
+def failed(ran):
+    return {(outcome.cell.system, outcome.cell.seed): outcome.error for outcome in ran.failed}
+
+
+def test_a_worker_that_dies_fails_its_own_run_and_no_other(ill):
+    ran = run(ill("os._exit(3)"), jobs=2)
+    cells = [(system, seed) for system in ("mine", "no sharing") for seed in (0, 1)]
+    assert failed(ran) == dict.fromkeys(cells, "the process that ran it ended on the way (exit code 3)")
+    assert {(row["system"], row["seed"]) for row in read_rows(ran.out / "summary.csv")} >= {
+        (system, seed) for system in ("serverless-lora", "vllm") for seed in (0, 1)
+    }
+    assert not (ran.out / ".partial").exists()
+
+
+def test_a_single_run_has_a_process_of_its_own_too(ill):
+    folder = ill("os._exit(3) if self.depth == 3 else None")
+    assert run(folder, jobs=2, sets=["seeds=1"]).failed == ()
+    ran = run(folder, jobs=2, sets=["seeds=1", "system.mine.preloading.depth=3", "system.no sharing.sharing=none"])
+    assert ("mine", 0) in failed(ran)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_run_may_take_so_many_seconds(ill, jobs):
+    ran = run(ill("while True: pass"), jobs=jobs, sets=["seeds=1", "cell_timeout_s=6.0"])
+    assert {system for system, _ in failed(ran)} == {"mine", "no sharing"}
+    for error in failed(ran).values():
+        assert error == "study_policies.py:16: OutOfTime: not finished after cell_timeout_s = 6 (in 'while True: pass')"
+
+
+def test_the_limit_is_no_part_of_what_a_run_depends_on(folder, engine):
+    run(folder, jobs=1)
+    engine.calls.clear()
+    run(folder, jobs=1, sets=["cell_timeout_s=1000"])
+    assert engine.calls == []
+
+
+COUNTS = """
+
+@dataclass
+class Counts:
+    def observe_arrival(self, function, at_s):
+        self.total += 1
+
+    def rate_per_s(self, function, now_s):
+        return 0.0
+"""
+
+
+@pytest.mark.parametrize("policy", ["preloading", "forecast"])
+def test_an_error_is_at_the_users_own_line_in_a_simpy_process_or_not(ill, policy):
+    folder = ill("self.total += 1" if policy == "preloading" else "")
+    (folder.path / "study_policies.py").open("a").write(COUNTS)
+    folder.edit("experiment.toml", "depth = 2 }", 'depth = 2 }\nforecast = "study_policies:Counts"')
+    line = 16 if policy == "preloading" else 23
+    error = failed(run(folder, jobs=1, sets=["seeds=1"]))["mine", 0]
+    assert error.startswith(f"study_policies.py:{line}: AttributeError: ")
+    assert error.endswith("(in 'self.total += 1')")
