@@ -12,5 +12,11 @@ class VirtualTime(simpy.Environment):
 
     now: float
 
+    def __init__(self) -> None:
+        super().__init__()
+        # SimPy does this for itself, but not for what is derived from it.
+        for maker in ("event", "process", "timeout"):
+            setattr(self, maker, getattr(self, maker))
+
 
 VirtualTime._now = VirtualTime.now

@@ -22,13 +22,20 @@ NOTHING: Mapping[str, int] = {}
 
 def idle_bytes(instances: Mapping[int, InstanceView]) -> int:
     """Device bytes that the idle ones of these instances hold."""
-    return sum(i.device_bytes for i in instances.values() if i.state is InstanceState.IDLE and not i.bound)
+    held_bytes = 0
+    for instance in instances.values():
+        if instance.state is InstanceState.IDLE and not instance.bound:
+            held_bytes += instance.device_bytes
+    return held_bytes
 
 
 def reclaimable_bytes(gpu: GpuView, keep: Backbone | None = None) -> int:
     """Bytes free on a GPU once all that is idle there has left, and the backbones that nobody maps then."""
-    unused = sum(b.bytes for b in gpu.backbones.values() if b.loaded and not b.in_use and b.backbone is not keep)
-    return gpu.free_bytes + idle_bytes(gpu.instances) + unused
+    free_bytes = gpu.free_bytes + idle_bytes(gpu.instances)
+    for process in gpu.backbones.values():
+        if process.loaded and not process.in_use and process.backbone is not keep:
+            free_bytes += process.bytes
+    return free_bytes
 
 
 @dataclass
@@ -57,11 +64,15 @@ class _Placement:
         self, function: Function, view: ClusterView, rank: Callable[[GpuView], tuple[float, ...]]
     ) -> GpuView | None:
         """The least by ``rank`` of the GPUs that fit now, else of those that would if what is idle left."""
-        need = [(gpu, self._need_bytes(function, gpu)) for gpu in view.gpus]
-        fits = [gpu for gpu, bytes_ in need if bytes_ <= gpu.free_bytes]
-        if not fits:
-            fits = [gpu for gpu, bytes_ in need if bytes_ <= reclaimable_bytes(gpu, function.backbone)]
-        return min(fits, key=lambda gpu: (rank(gpu), gpu.index), default=None)
+        best_first = sorted(view.gpus, key=lambda gpu: (rank(gpu), gpu.index))
+        need = [(gpu, self._need_bytes(function, gpu)) for gpu in best_first]
+        for gpu, need_bytes in need:
+            if need_bytes <= gpu.free_bytes:
+                return gpu
+        for gpu, need_bytes in need:
+            if need_bytes <= reclaimable_bytes(gpu, function.backbone):
+                return gpu
+        return None
 
 
 @register("placement", "most-free")
@@ -125,16 +136,10 @@ class IdleContainerFirst(_Placement):
     """
 
     def place(self, function: Function, view: ClusterView) -> Placement | None:
-        best: ContainerView | None = None
-        best_key = (0, 0)
-        for container in view.idle_containers.values():
+        for container in sorted(view.idle_containers.values(), key=lambda c: (-c.gpu.free_bytes, c.id)):
             gpu = container.gpu
             if self._need_bytes(function, gpu) <= gpu.free_bytes + idle_bytes(container.instances):
-                key = (-gpu.free_bytes, container.id)
-                if best is None or key < best_key:
-                    best, best_key = container, key
-        if best is not None:
-            return Placement(best.gpu, best)
+                return Placement(gpu, container)
         freest = self._best_gpu(function, view, lambda gpu: (-gpu.free_bytes,))
         return Placement(freest) if freest is not None else None
 
