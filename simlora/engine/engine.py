@@ -22,7 +22,7 @@ from simlora.engine.start_up import StartUp
 from simlora.engine.starting import Starter
 from simlora.engine.usage import Usage
 from simlora.events import Event
-from simlora.policies.base import Observes, ObservesArrivals
+from simlora.policies.base import Observes, ObservesArrivals, ObservesServed
 from simlora.results.recorder import Recorder
 from simlora.systems.config import SystemConfig
 
@@ -50,6 +50,7 @@ class Engine:
         self.unresolved = len(record.outcome)
         self._observers = [policy for policy in policies.values() if isinstance(policy, Observes)]
         self.arrival_observers = [policy for policy in policies.values() if isinstance(policy, ObservesArrivals)]
+        self.served_observers = [policy for policy in policies.values() if isinstance(policy, ObservesServed)]
         self.usage = Usage(self)
         self.reservations = Reservations(self)
         self.batches = Batches(self)

@@ -221,6 +221,8 @@ class Server:
         for request in finished:
             self._batch.release(instance, request)
             engine.record.finished_s[request.index] = now_s
+            for policy in engine.served_observers:
+                policy.observe_served(request, engine.record.first_token_s[request.index])
             engine.resolve(request.index, FINISHED)
         engine.front.instance_changed(instance)
         engine.front.memory_freed()

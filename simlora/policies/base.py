@@ -6,7 +6,8 @@ randomness, no SimPy. Every role may also define
 
 * ``bind(context)``: called once before the run, with what it may know of the world besides the view;
 * ``observe(event)``: called with each event of :mod:`simlora.events`, in order;
-* ``observe_arrival(function, at_s)``: called with each arrival, before anything is decided about it.
+* ``observe_arrival(function, at_s)``: called with each arrival, before anything is decided about it;
+* ``observe_served(request, first_token_s)``: called when a request has its last token.
 """
 
 from __future__ import annotations
@@ -119,6 +120,13 @@ class ObservesArrivals(Protocol):
     """A policy that wants to know when each function is called, as every forecast does."""
 
     def observe_arrival(self, function: Function, at_s: float) -> None: ...
+
+
+@runtime_checkable
+class ObservesServed(Protocol):
+    """A policy that wants to know how requests fared: when each that has ended had its first token."""
+
+    def observe_served(self, request: QueuedRequest, first_token_s: float) -> None: ...
 
 
 ROLES = {

@@ -50,6 +50,14 @@ KEYS: dict[str, dict[str, Sequence[Any]]] = {
     "serverless-lora": SERVERLESS | BATCHES,
     "insta-infer": SERVERLESS | BATCHES,
     "plain-serverless": SERVERLESS | BATCHES,
+    "torpor": {
+        "completion": ("own_end", "batch_end"),
+        "host_copies": ("used", "all"),
+        "host_cache_fraction": (0.01, 0.1),
+        "batching": ({"policy": "slo-classes", "threshold": 0.0},),
+        "offloading": ("lru", "faascache"),
+        "keepalive": ("none", {"policy": "fixed", "seconds": 8.0}),
+    },
     "serverless-llm": {key: SERVERLESS[key] for key in ("completion", "host_cache_fraction", "storage")}
     | {
         "keepalive": ({"policy": "fixed", "seconds": 8.0}, "forever"),
@@ -113,6 +121,7 @@ def clusters() -> st.SearchStrategy[ClusterConfig]:
         ClusterConfig,
         nodes=st.integers(1, 2),
         gpus_per_node=st.integers(1, 2),
+        node_type=st.sampled_from(("g6e.24xlarge", "l40s-pairs")),
         contention=st.sampled_from(("time-slice", "gpu-share")),
         checkpoints=st.sampled_from(("ssd", "remote")),
     )

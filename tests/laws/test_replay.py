@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simlora.engine import Simulation
-from simlora.policies.base import Binds, Observes, ObservesArrivals, PolicyContext
+from simlora.policies.base import Binds, Observes, ObservesArrivals, ObservesServed, PolicyContext
 from simlora.systems.config import build_policies
 from simlora.testing.scenario import ROW, Scenario, make_functions, make_workload
 from simlora.testing.strategies import scenarios, traffic
@@ -49,8 +49,10 @@ def shadow(simulation: Simulation) -> list[str]:
     for role, method in METHODS:
         double(own[role], fresh[role], method, parted)
     for role, policy in own.items():
-        if isinstance(policy, ObservesArrivals):
-            double(policy, fresh[role], "observe_arrival", parted)
+        for heard in (ObservesArrivals, ObservesServed):
+            if isinstance(policy, heard):
+                (method,) = (name for name in vars(heard) if name.startswith("observe"))
+                double(policy, fresh[role], method, parted)
     return parted
 
 

@@ -3,5 +3,6 @@
 from simlora.policies.batching.continuous import ContinuousBatching
 from simlora.policies.batching.fill_or_expire import FillOrExpire
 from simlora.policies.batching.request_level import Fifo, Fixed
+from simlora.policies.batching.slo_classes import SloClasses
 
-__all__ = ["ContinuousBatching", "Fifo", "FillOrExpire", "Fixed"]
+__all__ = ["ContinuousBatching", "Fifo", "FillOrExpire", "Fixed", "SloClasses"]

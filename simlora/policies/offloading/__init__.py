@@ -1,7 +1,8 @@
 """Offloading: what must leave a GPU so that a start or a batch fits."""
 
 from simlora.policies.offloading.greedy_dual import GreedyDual
+from simlora.policies.offloading.light_first import LightFirst
 from simlora.policies.offloading.value_density import ValueDensity
 from simlora.policies.offloading.whole import LeastRecentlyUsed, NoOffloading
 
-__all__ = ["GreedyDual", "LeastRecentlyUsed", "NoOffloading", "ValueDensity"]
+__all__ = ["GreedyDual", "LeastRecentlyUsed", "LightFirst", "NoOffloading", "ValueDensity"]

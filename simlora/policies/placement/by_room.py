@@ -1,9 +1,4 @@
-"""Placement: the GPU, and perhaps the idle container there, in which a new instance starts.
-
-What fits is judged first by free memory, then by what would be free if every idle instance and unmapped backbone left:
-then the offloading policy decides who does. Host memory of a container that is taken over is not looked at, since all
-processes in it end.
-"""
+"""Placement by free memory and by what is on a GPU, on its node or in its containers."""
 
 from __future__ import annotations
 
@@ -38,8 +33,13 @@ def reclaimable_bytes(gpu: GpuView, keep: Backbone | None = None) -> int:
     return free_bytes
 
 
+def in_use(gpu: GpuView) -> bool:
+    """Whether an instance on it runs, starts or has work bound."""
+    return any(i.bound or i.state is not InstanceState.IDLE for i in gpu.instances.values())
+
+
 @dataclass
-class _Placement:
+class Placing:
     """What the placements share: room for the start-up stages and for the KV of a first request.
 
     ``headroom_bytes`` stands for that KV (assumption: a gigabyte; 256 tokens of Llama-2-13B are 0.2 GB).
@@ -77,7 +77,7 @@ class _Placement:
 
 @register("placement", "most-free")
 @dataclass
-class MostFree(_Placement):
+class MostFree(Placing):
     """A new container on the GPU with the most free memory; ties go to the lowest index. The usual default."""
 
     def place(self, function: Function, view: ClusterView) -> Placement | None:
@@ -87,7 +87,7 @@ class MostFree(_Placement):
 
 @register("placement", "backbone-affinity")
 @dataclass
-class BackboneAffinity(_Placement):
+class BackboneAffinity(Placing):
     """A GPU that holds the backbone and where fewer than ``busy_bound`` instances start or run, else the least busy.
 
     Ties go to the GPU with the most free memory. On it, the idle container whose processes are worth least (arrival
@@ -128,7 +128,7 @@ class BackboneAffinity(_Placement):
 
 @register("placement", "idle-container-first")
 @dataclass
-class IdleContainerFirst(_Placement):
+class IdleContainerFirst(Placing):
     """The idle container on the GPU with the most free memory that fits; else a new one on the GPU with the most free.
 
     Source: InstaInfer runs an invocation in an existing idle container, chosen by free resource, before it makes one.
@@ -146,7 +146,7 @@ class IdleContainerFirst(_Placement):
 
 @register("placement", "storage-aware")
 @dataclass
-class StorageAware(_Placement):
+class StorageAware(Placing):
     """A whole GPU on the node with the least estimated start time: its queue of reads, then the load.
 
     A node that caches the checkpoint in host memory does not wait for its storage. GPUs without an instance come first;
@@ -162,7 +162,7 @@ class StorageAware(_Placement):
         for node in view.nodes:
             wait_s = 0.0 if node.caches(function.backbone.name) else node.storage_wait_s
             for gpu in node.gpus:
-                if any(i.bound or i.state is not InstanceState.IDLE for i in gpu.instances.values()):
+                if in_use(gpu):
                     continue
                 if self._need_bytes(function, gpu) > reclaimable_bytes(gpu, function.backbone):
                     continue
