@@ -29,6 +29,7 @@ class Cluster:
         gpu: GpuModel,
         *,
         one_for_all: bool = False,
+        reserved_gpus: int = 0,
         use_gpus: int | None = None,
         host_cache_fraction: float = 0.0,
         storage: Discipline = "fair",
@@ -47,6 +48,8 @@ class Cluster:
         self._started: dict[str, int] = {}
         self._ids = {"instance": 0, "container": 0, "backbone": 0}
         self._build(config, gpu, use_gpus or config.gpus, host_cache_fraction, storage)
+        for reserved in self.gpus[:reserved_gpus]:
+            reserved.reserved = True
 
     def _build(
         self, config: ClusterConfig, gpu: GpuModel, use_gpus: int, cache_fraction: float, storage: Discipline

@@ -100,10 +100,22 @@ class Node:
 class Gpu:
     """A GPU: implements :class:`simlora.views.GpuView`. Those of one ``switch`` have one ``bus``."""
 
-    __slots__ = ("active_batches", "backbones", "bus", "containers", "index", "instances", "memory", "node", "switch")
+    __slots__ = (
+        "active_batches",
+        "backbones",
+        "bus",
+        "containers",
+        "index",
+        "instances",
+        "memory",
+        "node",
+        "reserved",
+        "switch",
+    )
 
     def __init__(self, index: int, node: Node, memory: Memory, bus: Link, switch: list[Gpu]):
         self.index = index
+        self.reserved = False
         self.node = node
         self.memory = memory
         self.bus = bus

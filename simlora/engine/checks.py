@@ -10,6 +10,7 @@ from simlora.actions import Dispatch, Evict, EvictBackbone, Eviction, Placement,
 from simlora.cluster.cluster import Cluster
 from simlora.cluster.processes import Instance
 from simlora.cluster.queues import Queues
+from simlora.engine.estimates import ProfileEstimates
 from simlora.entities import ArtifactKind, Function, QueuedRequest, Tier
 from simlora.errors import PolicyError
 from simlora.views import InstanceState
@@ -91,13 +92,17 @@ def check_placement(policy: Any, placement: Placement, cluster: Cluster) -> None
         refuse(policy, cluster.now_s, f"places in {container}, which is not an idle container of {gpu}")
 
 
-def check_start(policy: Any, start: Start, stages: Sequence[str], in_process: bool, cluster: Cluster) -> None:
-    """A planned start: of what the system runs, with a stage that exists and lies ahead of a free instance."""
+def check_start(policy: Any, start: Start, estimates: ProfileEstimates, cluster: Cluster) -> None:
+    """A planned start: of what the system runs, with a stage that exists and lies ahead of a free instance.
+
+    On a reserved GPU every stage can be done ahead.
+    """
     now_s, instance = cluster.now_s, start.instance
-    if in_process is not (start.function is None):
-        wants = "engines that serve all functions of a backbone" if in_process else "one function each"
+    if estimates.one_for_all is not (start.function is None):
+        wants = "engines that serve all functions of a backbone" if estimates.one_for_all else "one function each"
         refuse(policy, now_s, f"starts a process for {start.function}; processes of this system serve {wants}")
     check_placement(policy, start.placement, cluster)
+    stages = estimates.stages if start.placement.gpu.reserved else estimates.preloadable
     if start.upto not in stages:
         refuse(policy, now_s, f'starts up to "{start.upto}"; what can be done ahead is {", ".join(stages)}')
     if start.function is not None and start.function.backbone is not start.backbone:

@@ -88,15 +88,12 @@ class _Asked:
     def _start(self, start: Start, standing: bool) -> None:
         engine = self._engine
         starter = engine.starter
-        in_process = engine.system.sharing == "in-process"
-        always_on = engine.system.billing == "always-on"
-        ahead = engine.estimates.stages if always_on else engine.estimates.preloadable
-        check_start(self._policy, start, ahead, in_process, engine.cluster)
+        check_start(self._policy, start, engine.estimates, engine.cluster)
         if start.instance is not None:
             starter.advance(self._engine.cluster.find(start.instance), start.upto, self._policy)
             return
         instance = starter.start_ahead(
             start.function, start.backbone, start.placement, start.upto, start.why, self._policy
         )
-        if standing and always_on:
+        if standing and instance.gpu.reserved:
             starter.stand_ready(instance)

@@ -83,6 +83,7 @@ class Simulation:
             cluster,
             self.profile.gpu,
             one_for_all=self.estimates.one_for_all,
+            reserved_gpus=system.reserves(system.limits.gpus or cluster.gpus),
             use_gpus=system.limits.gpus,
             host_cache_fraction=system.host_cache_fraction,
             storage=system.storage,

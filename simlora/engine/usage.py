@@ -61,5 +61,5 @@ class Usage:
                 self.account(instance)
             for process in gpu.backbones.values():
                 self.account_backbone(process)
-            if self._engine.system.billing == "always-on":
+            if gpu.reserved:
                 self._record.usage(GPU, gpu.index, -1, gpu.index, RESERVED, 0.0, now_s, gpu.capacity_bytes, 0)

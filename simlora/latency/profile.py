@@ -89,7 +89,9 @@ class Profile:
         """(part, label, source, error, valid range) of all that a run rests on, with this loader and kind of node."""
         kernels, engine = self.kernels, self.engine
         named: list[tuple[str, Sourced]] = [("gpu", self.gpu)]
-        named += [(f"kernels: {name}", part) for name, part in kernels if isinstance(part, Sourced) and part is not self.gpu]
+        named += [
+            (f"kernels: {name}", part) for name, part in kernels if isinstance(part, Sourced) and part is not self.gpu
+        ]
         named += [(f"{engine.name}: {name}", part) for name, part in engine if isinstance(part, Sourced)]
         named += [(f"{engine.name} start-up: {stage.name}", stage) for stage in engine.stage]
         for name in dict.fromkeys((loader or engine.default_loader, engine.adapter_loader)):

@@ -8,14 +8,14 @@ the seconds so added cost what the life's last second cost.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from simlora.errors import ConfigError
-from simlora.results.occupancy import Occupancy, clipped, occupancy
-from simlora.results.prices import KINDS, Billing, GpuPrice, Price
+from simlora.results.occupancy import Occupancy, clipped, occupancy, on_reserved
+from simlora.results.prices import WAYS, Billing, GpuPrice, Price
 from simlora.results.tables import Bools, Floats, Ints, numbers, words
 
 TOUCHING_S = 1e-9
@@ -42,6 +42,9 @@ class Bill:
         """The sum of all parts."""
         gpu_usd = self.gpu_active_usd + self.gpu_idle_usd + self.startup_usd + self.backbone_usd
         return gpu_usd + self.host_usd + self.requests_usd
+
+    def __add__(self, other: Bill) -> Bill:
+        return Bill(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -70,15 +73,18 @@ def bill(
 ) -> Bill:
     """The cost of a run's ``usage`` over [0, window_s] under ``price``, on GPUs of ``gpu_model``.
 
-    ``requests``: those offered that reached an instance; each costs the list's invocation fee. A bound is billed by
-    either kind of list (``billing = "cheapest"``), without rounding and minimum.
+    ``requests``: those offered that reached an instance that the list bills; each costs its invocation fee. Where some
+    GPUs are reserved (``billing = "reserved-plus-serverless"``), a serverless list bills what is on the others. A bound
+    is billed by either kind of list (``billing = "cheapest"``), without rounding and minimum.
     Raises :class:`ConfigError` if the list has no rate for the GPU, or is not of the kind that ``billing`` needs.
     """
-    if price.kind not in KINDS[billing]:
+    if not any(price.kind in kinds for kinds in WAYS[billing]):
         raise ConfigError(f'{price.title}: a list of kind "{price.kind}" can\'t bill {billing} systems')
     rate = price.gpu(gpu_model)
     if billing == "cheapest":
         price = price.model_copy(update={"granularity_s": 0.0, "minimum_s": 0.0})
+    if billing == "reserved-plus-serverless" and price.kind == "serverless":
+        usage = usage.filter(pa.array(~on_reserved(usage, usage)))
     rows = clipped(usage, window_s)
     requests_usd = requests * price.per_request * price.credit_usd
     if price.kind == "reserved":

@@ -42,6 +42,12 @@ class Occupancy:
         return self.busy + self.starting + self.idle
 
 
+def on_reserved(rows: pa.Table, usage: pa.Table) -> Bools:
+    """Which ``rows`` of a table with a column ``gpu`` concern a GPU that is reserved by the run's ``usage``."""
+    reserved = numbers(usage, "gpu")[words(usage, "state").are("reserved")]
+    return np.asarray(np.isin(numbers(rows, "gpu"), reserved))
+
+
 def clipped(usage: pa.Table, window_s: float) -> pa.Table:
     """``usage`` within [0, window_s]; empty rows left out, and always-on systems carried on to the window's end.
 
@@ -50,7 +56,7 @@ def clipped(usage: pa.Table, window_s: float) -> pa.Table:
     """
     state = words(usage, "state")
     reserved, to_s = state.are("reserved"), numbers(usage, "to_s")
-    stays = state.are("reserved", "idle") & (to_s == max(to_s[reserved], default=np.nan))
+    stays = state.are("reserved", "idle") & (to_s == max(to_s[reserved], default=np.nan)) & on_reserved(usage, usage)
     from_s = np.clip(numbers(usage, "from_s"), 0.0, window_s)
     to_s = np.where(stays, window_s, np.clip(to_s, 0.0, window_s))
     within = usage.set_column(usage.column_names.index("from_s"), "from_s", pa.array(from_s))

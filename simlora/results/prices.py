@@ -6,8 +6,9 @@ for it is an error that names the figures there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -17,13 +18,14 @@ from simlora.errors import ConfigError, unknown_name
 from simlora.latency.sources import Sourced, read_toml
 
 HERE = Path(__file__).parent / "prices"
-Billing = Literal["serverless", "always-on", "cheapest"]
-KINDS: dict[Billing, tuple[str, ...]] = {
-    "serverless": ("serverless",),
-    "always-on": ("reserved",),
-    "cheapest": ("serverless", "reserved"),
+Billing = Literal["serverless", "always-on", "reserved-plus-serverless", "cheapest"]
+WAYS: dict[Billing, tuple[tuple[str, ...], ...]] = {
+    "serverless": (("serverless",),),
+    "always-on": (("reserved",),),
+    "reserved-plus-serverless": (("reserved", "serverless"),),
+    "cheapest": (("serverless",), ("reserved",)),
 }
-"""The kinds of list by which a system can be billed."""
+"""The ways in which a system can be billed, each by one list of each of these kinds."""
 
 
 class GpuRate(BaseModel):
@@ -157,16 +159,26 @@ def _names() -> list[str]:
     return sorted(path.stem for path in HERE.glob("*.toml"))
 
 
-def choose_prices(prices: Sequence[Price], billing: Billing) -> list[Price]:
-    """The lists that apply to a system, the first of each kind it can be billed by; it pays the least of them.
+def price_ways(prices: Mapping[str, Price], billing: Billing) -> dict[str, tuple[Price, ...]]:
+    """Every way to bill such a system by these lists, under their names."""
+    ways: dict[str, tuple[Price, ...]] = {}
+    for kinds in WAYS[billing]:
+        of_kind = ([(name, price) for name, price in prices.items() if price.kind == kind] for kind in kinds)
+        for together in product(*of_kind):
+            ways[" + ".join(name for name, _ in together)] = tuple(price for _, price in together)
+    return ways
 
-    Raises :class:`ConfigError` where the experiment names none of the kind.
+
+def choose_prices(prices: Sequence[Price], billing: Billing) -> list[tuple[Price, ...]]:
+    """The ways that apply to a system, by the first list of each kind; it pays the least of them.
+
+    Raises :class:`ConfigError` where the experiment names none of a kind it needs.
     """
-    kinds = KINDS[billing]
-    chosen = [next((price for price in prices if price.kind == kind), None) for kind in kinds]
-    if any(chosen):
-        return [price for price in chosen if price is not None]
-    wanted = " or ".join(f'"{kind}"' for kind in kinds)
+    firsts: dict[str, Price] = {price.kind: price for price in reversed(prices)}
+    if ways := price_ways(firsts, billing):
+        return list(ways.values())
+    kinds = dict.fromkeys(kind for way in WAYS[billing] for kind in way)
+    wanted = (" or " if len(WAYS[billing]) > 1 else " and ").join(f'"{kind}"' for kind in kinds)
     shipped = ", ".join(name for name, price in list_prices().items() if price.kind in kinds)
     named = ", ".join(f'"{price.title}"' for price in prices) or "none"
     raise ConfigError(f"prices: {billing} systems need a list of kind {wanted} (found {named}); shipped: {shipped}")

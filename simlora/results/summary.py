@@ -10,7 +10,7 @@ import pyarrow as pa
 from simlora.entities import Function
 from simlora.results import metrics
 from simlora.results.billing import Bill, bill
-from simlora.results.occupancy import occupancy
+from simlora.results.occupancy import occupancy, on_reserved
 from simlora.results.prices import Price
 from simlora.results.tables import numbers, words
 
@@ -34,18 +34,18 @@ def summarise(
     facts: Mapping[str, Any],
     functions: Sequence[Function],
     window_s: float,
-    price: Price,
+    prices: Sequence[Price],
 ) -> dict[str, float]:
     """All metrics of one run (:mod:`simlora.results.metrics`), in the order of ``summary.csv``.
 
     ``window_s``: the stretch over which the systems of one comparison are billed, from the start of the trace to
     the latest end among them.
 
-    Raises :class:`ConfigError` if ``price`` can't bill this system or has no rate for its GPU.
+    Raises :class:`ConfigError` if ``prices``, one list of each kind needed, can't bill this system or lack its GPU.
     """
     of_requests = metrics.request_metrics(requests, functions, facts["duration_s"], facts["end_s"])
     of_gpus = metrics.gpu_metrics(occupancy(usage, window_s), facts["gpus"], window_s)
-    cost_usd = bill_of(requests, usage, facts, window_s, price).total_usd
+    cost_usd = bill_of(requests, usage, facts, window_s, prices).total_usd
     finished = words(requests, "outcome").are("finished")
     tokens = int(numbers(requests, "output_tokens")[finished].sum())
     of_cost = metrics.cost_metrics(cost_usd, of_requests["e2e_mean_s"], of_requests["finished"], tokens)
@@ -67,7 +67,17 @@ def summarise_functions(
     }
 
 
-def bill_of(requests: pa.Table, usage: pa.Table, facts: Mapping[str, Any], window_s: float, price: Price) -> Bill:
-    """The bill of one run; each request that was bound to an instance costs one invocation."""
-    invoked = int((numbers(requests, "instance") >= 0).sum())
-    return bill(usage, price, facts["gpu_model"], invoked, window_s, facts["billing"])
+def bill_of(
+    requests: pa.Table, usage: pa.Table, facts: Mapping[str, Any], window_s: float, prices: Sequence[Price]
+) -> Bill:
+    """The bill of one run by lists that go together; each request that was bound to an instance costs one invocation.
+
+    Where some GPUs are reserved and others are not, each list counts the requests on its own.
+    """
+    invoked, total = numbers(requests, "instance") >= 0, Bill()
+    for price in prices:
+        mine = invoked
+        if len(prices) > 1:
+            mine = invoked & (on_reserved(requests, usage) == (price.kind == "reserved"))
+        total += bill(usage, price, facts["gpu_model"], int(mine.sum()), window_s, facts["billing"])
+    return total

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from simlora.results.prices import KINDS, load_price
+from simlora.results.prices import load_price, price_ways
 from simlora.results.statistics import Interval, mean_interval
 from simlora.results.summary import bill_of
 from simlora.study.grid import Group
@@ -33,7 +33,7 @@ class Priced(NamedTuple):
 
 
 def reprice(folder: Path, prices: Sequence[str]) -> list[Priced]:
-    """Each system of a results folder under each list of the kind it can be billed by, over the common window.
+    """Each system of a results folder in each way that these lists can bill it, over the common window.
 
     A month is 30 days of the run's mean rate (assumption: traffic goes on as in the run).
     Raises :class:`ConfigError` for an unknown list, or one without the GPU of the run.
@@ -51,11 +51,10 @@ def reprice(folder: Path, prices: Sequence[str]) -> list[Priced]:
     for cell in results.cells:
         window_s = windows_s[cell.scenario, cell.point, cell.seed]
         requests, usage = cell.table("requests"), cell.table("usage")
-        for name, price in lists.items():
-            if price.kind in KINDS[cell.facts["billing"]]:
-                usd = bill_of(requests, usage, cell.facts, window_s, price).total_usd
-                bill = _Bill(usd, window_s, requests.num_rows)
-                bills.setdefault((cell.scenario, cell.point, cell.system, name), []).append(bill)
+        for name, way in price_ways(lists, cell.facts["billing"]).items():
+            usd = bill_of(requests, usage, cell.facts, window_s, way).total_usd
+            bill = _Bill(usd, window_s, requests.num_rows)
+            bills.setdefault((cell.scenario, cell.point, cell.system, name), []).append(bill)
     return [_priced(key, of_seeds) for key, of_seeds in bills.items()]
 
 

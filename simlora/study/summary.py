@@ -48,9 +48,9 @@ def write_summaries(store: Store, cells: Sequence[Cell], prices: Sequence[Price]
         functions = cell.functions
         keys = dict(zip(KEYS, (cell.system, cell.scenario, cell.point, cell.seed), strict=True))
         window_s = windows_s[cell.group]
-        lists = choose_prices(prices, cell.config.billing)
-        price = min(lists, key=lambda one: bill_of(requests, usage, of_cell, window_s, one).total_usd)
-        rows.append({**keys, **summarise(requests, usage, of_cell, functions, window_s, price)})
+        ways = choose_prices(prices, cell.config.billing)
+        lists = min(ways, key=lambda way: bill_of(requests, usage, of_cell, window_s, way).total_usd)
+        rows.append({**keys, **summarise(requests, usage, of_cell, functions, window_s, lists)})
         each = summarise_functions(requests, of_cell, functions)
         by_function += [{**keys, "function": name, **row} for name, row in each.items()]
     write_rows(store.out / "summary.csv", rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,7 +41,7 @@ def resolve_systems(experiment: Experiment, document: Document) -> dict[str, Res
             if config.price is not None:
                 load_price(config.price, base_dir).rates(with_files.kernels.gpu)
         with document.at("prices"):
-            for price in choose_prices(prices, config.billing):
+            for price in chain(*choose_prices(prices, config.billing)):
                 price.gpu(with_files.kernels.gpu)
         fewest = all(entry.fewest for entry in experiment.system if entry.called == name)
         systems[name] = Resolved(config, with_files, fewest and config.billing == "always-on")
@@ -90,7 +91,7 @@ def beside(name: str, base_dir: Path) -> str:
 
 
 def check_gpus(system: Resolved, gpus: int, where: str) -> None:
-    """Raise :class:`ConfigError` if a system is limited to more GPUs than there are."""
-    limit = system.config.limits.gpus
-    if limit is not None and limit > gpus:
-        raise ConfigError(f"{where}: limits.gpus = {limit}, but the cluster has {gpus}")
+    """Raise :class:`ConfigError` if a system is limited to, or reserves, more GPUs than there are."""
+    for key, number in (("limits.gpus", system.config.limits.gpus), ("reserved_gpus", system.config.reserved_gpus)):
+        if number is not None and number > gpus:
+            raise ConfigError(f"{where}: {key} = {number}, but the cluster has {gpus}")

@@ -46,8 +46,11 @@ class SystemConfig(BaseModel):
     evaluation: Literal["simulation", "relaxation"] = Field(
         default="simulation", description="relaxation: computed as a bound, not run; its policies are never asked"
     )
-    billing: Literal["serverless", "always-on", "cheapest"] = Field(
+    billing: Literal["serverless", "always-on", "reserved-plus-serverless", "cheapest"] = Field(
         description="cheapest: by either kind of list, to the instant, for bounds"
+    )
+    reserved_gpus: int = Field(
+        default=0, ge=0, description="the cluster's first so many are reserved; all are where a system is always on"
     )
     reserve: Literal["max_new_tokens", "prompt"] = Field(description="KV bytes reserved when a request is admitted")
     completion: Literal["own_end", "batch_end"] = Field(description="when a request of a batch is answered")
@@ -83,6 +86,19 @@ class SystemConfig(BaseModel):
         if self.reserve == "prompt" and self.sharing != "in-process":
             raise ValueError('reserve = "prompt" lets KV grow, which needs a pool of its own: sharing = "in-process"')
         return self
+
+    @model_validator(mode="after")
+    def _reserves_as_it_is_billed(self) -> SystemConfig:
+        if bool(self.reserved_gpus) is not (self.billing == "reserved-plus-serverless"):
+            raise ValueError(
+                'reserved_gpus goes with billing = "reserved-plus-serverless" and is at least 1 there '
+                f'(found {self.reserved_gpus} and "{self.billing}")'
+            )
+        return self
+
+    def reserves(self, gpus: int) -> int:
+        """How many of so many GPUs it reserves."""
+        return gpus if self.billing == "always-on" else self.reserved_gpus
 
     @field_validator(*ROLES, mode="before")
     @classmethod

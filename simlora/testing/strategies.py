@@ -46,6 +46,14 @@ BATCHES: dict[str, Sequence[Any]] = {
     "routing": ({"policy": "best-preloaded", "starting_bound": 2}, "idle-or-start"),
     "placement": ("backbone-affinity", "idle-container-first", "most-free"),
 }
+ENGINES: dict[str, Sequence[Any]] = {
+    "engine": ("vllm-0.8.5", "vllm-0.8.5-snapshot"),
+    "reserve": ("prompt", "max_new_tokens"),
+    "routing": ({"policy": "fill-up", "target": 2, "most": 3}, "least-loaded", "best-preloaded", "idle-or-start"),
+    "placement": ("most-free", {"policy": "storage-aware", "headroom_bytes": 0}),
+    "scaling": ("on-demand", {"policy": "ongoing", "target": 1, "step": 3}),
+    "limits.queue_timeout_s": (4.0, 30.0),
+}
 KEYS: dict[str, dict[str, Sequence[Any]]] = {
     "serverless-lora": SERVERLESS | BATCHES,
     "insta-infer": SERVERLESS | BATCHES,
@@ -65,14 +73,11 @@ KEYS: dict[str, dict[str, Sequence[Any]]] = {
         "scaling": ({"policy": "ongoing", "target": 2, "max_instances": 2},),
         "limits.instances_per_gpu": (2,),
     },
-    "serverless-vllm": {
-        "engine": ("vllm-0.8.5", "vllm-0.8.5-snapshot"),
-        "reserve": ("prompt", "max_new_tokens"),
-        "keepalive": ("none", {"policy": "fixed", "seconds": 8.0}),
-        "routing": ({"policy": "fill-up", "target": 2, "most": 3}, "least-loaded", "best-preloaded", "idle-or-start"),
-        "placement": ("most-free", {"policy": "storage-aware", "headroom_bytes": 0}),
-        "scaling": ("on-demand", {"policy": "ongoing", "target": 1, "step": 3}),
-        "limits.queue_timeout_s": (4.0, 30.0),
+    "serverless-vllm": ENGINES | {"keepalive": ("none", {"policy": "fixed", "seconds": 8.0})},
+    "reserved-plus-burst": ENGINES
+    | {
+        "reserved_gpus": (1, 2),
+        "keepalive": ({"policy": "unless-reserved", "seconds": 8.0},),
     },
     "vllm": {
         "routing": ("lora-affinity", "residency-affinity", "rendezvous", "power-of-two"),

@@ -69,6 +69,7 @@ class FrozenGpu:
     instances: Mapping[int, FrozenInstance]
     backbones: Mapping[Backbone, FrozenBackbone]
     switch: list[FrozenGpu]
+    reserved: bool = False
 
     @property
     def neighbours(self) -> Sequence[FrozenGpu]:
@@ -194,10 +195,12 @@ class Snapshot:
         self._nodes.append(FrozenNode(len(self._nodes), self._node_gpus[-1], storage_wait_s, cached))
         return self._nodes[-1]
 
-    def add_gpu(self, node: FrozenNode, capacity_bytes: int, beside: FrozenGpu | None = None) -> FrozenGpu:
+    def add_gpu(
+        self, node: FrozenNode, capacity_bytes: int, beside: FrozenGpu | None = None, reserved: bool = False
+    ) -> FrozenGpu:
         """``beside``: a GPU behind whose PCIe switch it is, too."""
         switch = beside.switch if beside is not None else []
-        gpu = FrozenGpu(len(self._gpus), node, capacity_bytes, self._mapping(), self._mapping(), switch)
+        gpu = FrozenGpu(len(self._gpus), node, capacity_bytes, self._mapping(), self._mapping(), switch, reserved)
         switch.append(gpu)
         self._gpus.append(gpu)
         self._node_gpus[node.index].append(gpu)

@@ -70,12 +70,14 @@ class _Maker:
         )
 
     def world(self) -> World:
+        reserved = self.shared_process and self.rng.random() < 0.5
         for _ in range(self.rng.randint(1, 2)):
             cached = frozenset(b.name for b in BACKBONES if self.rng.random() < 0.3)
             node = self.view.add_node(self.rng.choice((0.0, 2.0)), cached)
             paired = self.rng.random() < 0.5
             for _ in range(self.rng.randint(1, 2)):
-                gpu = self.view.add_gpu(node, CAPACITY_BYTES, beside=node.gpus[0] if paired and node.gpus else None)
+                beside = node.gpus[0] if paired and node.gpus else None
+                gpu = self.view.add_gpu(node, CAPACITY_BYTES, beside, reserved)
                 if self.estimates.shared and self.rng.random() < 0.6:
                     self.view.add_backbone(gpu, self.rng.choice(self.functions).backbone)
                 for _ in range(self.rng.randint(0, 2)):

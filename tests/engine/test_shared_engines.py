@@ -8,8 +8,11 @@ import pytest
 
 from simlora.cluster.config import ClusterConfig
 from simlora.engine import RunRecord
+from simlora.errors import ConfigError
 from simlora.results.billing import bill
 from simlora.results.prices import load_price
+from simlora.results.summary import bill_of
+from simlora.systems import load_system
 from simlora.testing.scenario import ROW, Scenario, make_functions, make_workload
 from simlora.testing.steps import ConstantSteps
 
@@ -95,3 +98,63 @@ def test_an_idle_engine_of_another_backbone_gives_way() -> None:
     record = run((0.0, 0, 100, 10), (70.0, 3, 100, 10), gpus=1)
     assert next(row["why"] for row in events(record, "instance_stopped")) == "least recently used"
     assert record.requests["outcome"].to_pylist() == ["finished", "finished"]
+
+
+# ---------------------------------------------------------------------------------------------- some GPUs reserved
+
+
+def mixed(*rows: ROW, **overrides: Any) -> RunRecord:
+    made = make_functions("llama-2-7b", "llama-2-7b", "llama-2-13b")
+    cluster = ClusterConfig(nodes=1, gpus_per_node=4)
+    return Scenario(
+        "reserved-plus-burst", made, make_workload(rows), overrides, cluster, steps=lambda instance: STEPS
+    ).run()
+
+
+def test_reserved_engines_serve_alone_while_they_can() -> None:
+    record = mixed(*[(float(i), i % 3, 100, 100) for i in range(20)])
+    assert [row["gpu"] for row in events(record, "instance_started")] == [0, 1]
+    assert not any(record.requests["cold"].to_pylist())
+
+
+def test_overflow_goes_to_engines_that_end_again_while_reserved_ones_stay() -> None:
+    burst = [(0.1 * i, 0, 100, 900) for i in range(40)]
+    record = mixed(*burst, (120.0, 0, 100, 10), (400.0, 0, 100, 10))
+    started, stopped = events(record, "instance_started"), events(record, "instance_stopped")
+    assert [row["gpu"] for row in started] == [0, 1, 2, 3]
+    assert sorted(row["gpu"] for row in stopped) == [2, 3]
+    assert record.requests["gpu"].to_pylist()[-1] == 0
+
+
+def test_a_backbone_without_a_reserved_gpu_is_served_by_the_second() -> None:
+    record = mixed((0.0, 0, 100, 10), (0.0, 2, 100, 10), reserved_gpus=1)
+    assert [(row["gpu"], row["on_demand"]) for row in events(record, "instance_started")] == [(0, False), (1, True)]
+    assert record.requests["cold"].to_pylist() == [False, True]
+
+
+def test_reserved_gpus_are_billed_to_the_end_and_the_others_by_the_second() -> None:
+    record = mixed((0.0, 0, 100, 10), (0.0, 2, 100, 10), reserved_gpus=1)
+    (stopped,) = events(record, "instance_stopped")
+    runpod, ec2 = load_price("runpod-2026"), load_price("ec2-on-demand-2026")
+    usd = bill_of(record.requests, record.usage, record.facts, 3600.0, (ec2, runpod)).total_usd
+    assert usd == pytest.approx(15.066 / 4 + -(-stopped["at_s"] // 1) * 0.00053)
+
+
+def test_each_list_charges_the_invocations_on_its_own_gpus() -> None:
+    record = mixed((0.0, 0, 100, 10), (0.0, 2, 100, 10), (1.0, 1, 100, 10), reserved_gpus=1)
+    alibaba, ec2 = load_price("alibaba-fc-2024-08"), load_price("ec2-on-demand-2026")
+    found = bill_of(record.requests, record.usage, record.facts, 3600.0, (ec2, alibaba))
+    assert found.requests_usd == pytest.approx(1 * 0.0075 * 2e-5)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"reserved_gpus": 0}, "reserved_gpus goes with"),
+        ({"billing": "serverless"}, "reserved_gpus goes with"),
+        ({"reserved_gpus": -1}, "reserved_gpus"),
+    ],
+)
+def test_what_is_reserved_and_how_it_is_billed_go_together(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_system("reserved-plus-burst", keys)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from simlora.engine import RunRecord, relax
 from simlora.latency import load_profile
 from simlora.results.metrics import e2e, tpot, ttft
-from simlora.results.prices import KINDS, list_prices
+from simlora.results.prices import list_prices, price_ways
 from simlora.results.summary import bill_of
 from simlora.results.tables import words
 from simlora.systems import list_bounds, list_systems, load_system
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("no_hang")
 LAW = settings(max_examples=80, deadline=None, derandomize=True)
 ROUNDING = 1e-9
 GPU = "l40s"
-PRICES = [price for price in list_prices().values() if GPU in price.gpus]
+PRICES = {name: price for name, price in list_prices().items() if GPU in price.gpus}
 
 
 def bound_of(scenario: Scenario, engine: str = "no-engine") -> RunRecord:
@@ -49,16 +49,16 @@ def beaten(record: RunRecord, bound: RunRecord) -> list[str]:
             found.append(name)
     if words(record.requests, "outcome").are("finished").all():
         window = window_s(record, bound)
-        for price in PRICES:
-            if price.kind in KINDS[record.facts["billing"]]:
-                own_usd = bill_of(record.requests, record.usage, record.facts, window, price).total_usd
-                if own_usd < least_usd(bound, window) * (1 - ROUNDING):
-                    found.append(f"cost by {price.title}")
+        for names, prices in price_ways(PRICES, record.facts["billing"]).items():
+            own_usd = bill_of(record.requests, record.usage, record.facts, window, prices).total_usd
+            if own_usd < least_usd(bound, window) * (1 - ROUNDING):
+                found.append(f"cost by {names}")
     return found
 
 
 def least_usd(bound: RunRecord, window: float) -> float:
-    return min(bill_of(bound.requests, bound.usage, bound.facts, window, price).total_usd for price in PRICES)
+    ways = price_ways(PRICES, bound.facts["billing"]).values()
+    return min(bill_of(bound.requests, bound.usage, bound.facts, window, way).total_usd for way in ways)
 
 
 @LAW

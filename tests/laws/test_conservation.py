@@ -27,7 +27,8 @@ STAMPS = ("arrived_s", "bound_s", "ready_s", "started_s", "first_token_s", "fini
 
 
 def kept_for_ever(scenario: Scenario) -> bool:
-    return load_system(scenario.system, scenario.overrides).keepalive["policy"] == "forever"
+    config = load_system(scenario.system, scenario.overrides)
+    return config.keepalive["policy"] == "forever" or bool(config.reserves(1))
 
 
 def instances(simulation: Simulation) -> Iterator[Instance]:

@@ -88,8 +88,10 @@ def test_a_list_that_does_not_fit_names_file_and_key(tmp_path: Path, line: str, 
 def test_a_system_is_billed_by_the_first_list_of_its_kind() -> None:
     names = ["ec2-on-demand-2026", "modal-2026-05", "runpod-2026"]
     prices: list[Price] = [load_price(name) for name in names]
-    assert choose_prices(prices, "serverless") == [prices[1]]
-    assert choose_prices(prices, "always-on") == [prices[0]]
+    assert choose_prices(prices, "serverless") == [(prices[1],)]
+    assert choose_prices(prices, "always-on") == [(prices[0],)]
+    assert choose_prices(prices, "cheapest") == [(prices[1],), (prices[0],)]
+    assert choose_prices(prices, "reserved-plus-serverless") == [(prices[0], prices[1])]
     with pytest.raises(
         ConfigError, match=r'always-on systems need a list of kind "reserved".*shipped: ec2-on-demand-2026'
     ):

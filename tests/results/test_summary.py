@@ -50,7 +50,7 @@ def run(requests_of: Build, usage_of: Build) -> tuple[pa.Table, pa.Table]:
 def test_a_row_has_the_columns_of_the_summary_in_order(
     run: tuple[pa.Table, pa.Table], functions: list[Function]
 ) -> None:
-    row = summarise(*run, FACTS, functions, window_s=120.0, price=load_price("alibaba-fc-2024-08"))
+    row = summarise(*run, FACTS, functions, window_s=120.0, prices=(load_price("alibaba-fc-2024-08"),))
     assert tuple(row) == COLUMNS
     assert row["cost_usd"] == pytest.approx(17 * 3e-5 + 17 * 2 * 2e-5 + 2 * 1.5e-7)
     assert row["cost_effectiveness"] == pytest.approx(1 / (16.5 * row["cost_usd"]))
@@ -66,7 +66,7 @@ def test_an_always_on_system_is_not_billed_by_a_serverless_list(
 ) -> None:
     facts = {**FACTS, "billing": "always-on"}
     with pytest.raises(ConfigError, match="can't bill always-on"):
-        summarise(*run, facts, functions, 120.0, load_price("runpod-2026"))
+        summarise(*run, facts, functions, 120.0, (load_price("runpod-2026"),))
 
 
 def test_functions_have_metrics_of_their_own(run: tuple[pa.Table, pa.Table], functions: list[Function]) -> None:

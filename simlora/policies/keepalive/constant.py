@@ -39,6 +39,17 @@ class Forever:
         return ((ArtifactKind.CONTAINER, math.inf),)
 
 
+@register("keepalive", "unless-reserved")
+@dataclass
+class UnlessReserved(Fixed):
+    """For ever on a reserved GPU, where waiting costs nothing more; elsewhere as ``fixed``."""
+
+    def keep(self, instance: InstanceView, view: ClusterView) -> Sequence[tuple[str, float]]:
+        if instance.gpu.reserved:
+            return ((ArtifactKind.CONTAINER, math.inf),)
+        return super().keep(instance, view)
+
+
 @register("keepalive", "none")
 @dataclass
 class NoKeepAlive:

@@ -69,10 +69,11 @@ class Everything:
 @register("preloading", "always-on")
 @dataclass
 class AlwaysOn:
-    """At the start, one engine per GPU that serves every function of one backbone.
+    """At the start, one engine per reserved GPU that serves every function of one backbone.
 
     Every backbone gets one GPU, the others go to the backbone with the most functions per GPU it has (Adams' rule;
-    assumption: an operator deals reserved GPUs by the number of functions, not knowing their traffic).
+    assumption: an operator deals reserved GPUs by the number of functions, not knowing their traffic). If there are
+    others to start on and fewer reserved ones than backbones, those with the most functions get them.
     """
 
     causes: frozenset[CauseKind] = field(default=frozenset({CauseKind.STARTED}), init=False)
@@ -85,7 +86,7 @@ class AlwaysOn:
         if all(cause.kind is not CauseKind.STARTED for cause in causes):
             return NOTHING_TO_DO
         last = self._estimates.stages[-1]
-        dealt = zip(view.gpus, self._deal(view), strict=True)
+        dealt = zip([gpu for gpu in view.gpus if gpu.reserved], self._deal(view), strict=True)
         return Plan([Start(None, backbone, Placement(gpu), last, why="always on") for gpu, backbone in dealt])
 
     @staticmethod
@@ -93,11 +94,12 @@ class AlwaysOn:
         functions: dict[Backbone, int] = {}
         for function in view.functions:
             functions[function.backbone] = functions.get(function.backbone, 0) + 1
-        backbones = list(functions)
-        if len(view.gpus) < len(backbones):
-            found = f"{len(backbones)} backbones, {len(view.gpus)} GPUs"
+        backbones, gpus = list(functions), sum(gpu.reserved for gpu in view.gpus)
+        if gpus == len(view.gpus) < len(backbones):
+            found = f"{len(backbones)} backbones, {gpus} GPUs"
             raise ConfigError(f"always-on: an engine serves one backbone, so each needs a GPU (found {found})")
-        dealt = list(backbones)
-        while len(dealt) < len(view.gpus):
+        first = sorted(backbones, key=lambda b: (-functions[b], backbones.index(b)))[:gpus]
+        dealt = [backbone for backbone in backbones if backbone in first]
+        while len(dealt) < gpus:
             dealt.append(max(backbones, key=lambda b: (functions[b] / dealt.count(b), -backbones.index(b))))
         return dealt

@@ -141,9 +141,10 @@ class LeastLoaded:
 class FillUp:
     """In order of arrival to the fullest ready engine below ``target`` requests, so that others fall idle and end.
 
-    An engine counts as full, too, when its KV would not hold what waits there already and this request. Are all full,
-    the least loaded takes more, up to ``most``. While none is ready, work goes to the starting engine with the fewest
-    requests; without any, one starts. Beyond ``most`` requests wait in common until an engine finishes one or is up.
+    Reserved engines come first, the least loaded of them, since they cost the same whatever they do. An engine counts
+    as full, too, when its KV would not hold what waits there already and this request. Are all full, the least loaded
+    takes more, up to ``most``. While none is ready, work goes to the starting engine with the fewest requests; without
+    any, one starts. Beyond ``most`` requests wait in common until an engine finishes one or is up.
 
     Source: the concurrency that containers of rented platforms state (Modal's target and most inputs, Knative's target
     and limit), with idle containers the first to go. Assumption: among equals one that holds the adapter.
@@ -170,19 +171,21 @@ class FillUp:
             if held + len(work) > self.most:
                 continue
             if not instance.ready:
-                rank, load = 2, held
+                rank, load = 3, held
             elif self._is_full(instance, held, work):
-                rank, load = 1, held
+                rank, load = 2, held
+            elif instance.gpu.reserved:
+                rank, load = 0, held
             else:
-                rank, load = 0, -held
+                rank, load = 1, -held
             key = (rank, load, function not in instance.adapters, instance.id)
             if best is None or key < best_key:
                 best, best_key = instance, key
         if best is None:
             return HOLD if engines else NEW
-        if best_key[0] == 2 and any(instance.ready for instance in engines):
+        if best_key[0] == 3 and any(instance.ready for instance in engines):
             return HOLD
-        return ToInstance(best, ("fullest", "least loaded", "already starting")[best_key[0]])
+        return ToInstance(best, ("reserved", "fullest", "least loaded", "already starting")[best_key[0]])
 
     def _is_full(self, instance: InstanceView, held: int, work: Sequence[QueuedRequest]) -> bool:
         wanted_bytes = (instance.bound + len(work)) * self._estimates.request_bytes(work[0])
