@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import simpy
@@ -14,6 +15,9 @@ from simlora.views import InstanceState
 
 if TYPE_CHECKING:
     from simlora.backends.base import Task
+
+
+_IS_SPARE = attrgetter("is_spare")
 
 
 class Running:
@@ -66,7 +70,7 @@ class Container:
     @property
     def idle(self) -> bool:
         """It is up, and nothing in it runs, starts for work or has work bound; pre-loads may be under way."""
-        return all(instance.is_spare for instance in self.instances.values())
+        return all(map(_IS_SPARE, self.instances.values()))
 
     def __repr__(self) -> str:
         return f"<container {self.id}>"

@@ -120,7 +120,6 @@ class Server:
         self._count_active(instance, 1)
 
     def _end(self, instance: Instance) -> None:
-        self._engine.usage.account(instance)
         instance.has_run = True
         instance.gpu.active_batches -= 1
         self._count_active(instance, -1)
