@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from simlora.errors import ConfigError, did_you_mean, unknown_name
 from simlora.policies.base import ROLES
+from simlora.policies.fitting import check_role, typed
 
 _BUILT_IN: dict[str, dict[str, type]] = {role: {} for role in ROLES}
 _SHARED_ROLES = {"rebalancing": "preloading"}
@@ -78,7 +79,8 @@ def policy_class(role: str, name: str, base_dir: Path, where: str = "") -> type:
 def make_policy(role: str, options: Mapping[str, Any], base_dir: Path, where: str = "") -> Any:
     """Build the policy that a configuration table ``{policy = NAME, key = value, ...}`` describes.
 
-    Raises :class:`ConfigError` for an unknown policy or key, or a value the policy's own ``__post_init__`` refuses.
+    Raises :class:`ConfigError` for an unknown policy or key, a value of another type than its field's or that the
+    policy's own ``__post_init__`` refuses, and a policy that lacks what its role asks of it.
     """
     name = options.get("policy")
     if not isinstance(name, str):
@@ -91,10 +93,13 @@ def make_policy(role: str, options: Mapping[str, Any], base_dir: Path, where: st
     for key in keys:
         if key not in allowed:
             raise ConfigError(f'{where}: {role} policy "{name}" has no key "{key}"{did_you_mean(key, allowed)}')
+    what = f'{where}: {role} policy "{name}"'
     try:
-        return policy(**keys)
+        made = policy(**typed(policy, keys, what))
     except (TypeError, ValueError) as error:
-        raise ConfigError(f'{where}: {role} policy "{name}": {error}') from error
+        raise ConfigError(f"{what}: {error}") from error
+    check_role(made, role, what)
+    return made
 
 
 def _import_from(module_name: str, base_dir: Path, where: str) -> Any:

@@ -32,7 +32,7 @@ class Limits(BaseModel):
 class SystemConfig(BaseModel):
     """One system: mechanism facts, and a policy table for each role."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
     name: str
     title: str

@@ -7,15 +7,44 @@ from pathlib import Path
 import pytest
 
 from simlora.errors import ConfigError
-from simlora.policies.registry import make_policy
+from simlora.policies.base import ROLES
+from simlora.policies.fitting import check_role
+from simlora.policies.registry import make_policy, policies_of
+from simlora.systems import load_system
+from simlora.systems.config import parse_system
 
 POLICY = """
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass
 class Mine:
     depth: int = {depth}
+    sees: Literal["all", "none"] = "all"
+    stages: tuple[str, ...] = ()
+    causes: frozenset = frozenset()
+
+    def plan(self, causes, view): ...
+
+
+@dataclass
+class Misspelt:
+    causes: frozenset = frozenset()
+
+    def plann(self, causes, view): ...
+
+
+@dataclass
+class Short:
+    causes: frozenset = frozenset()
+
+    def plan(self, causes): ...
+
+
+@dataclass
+class Causeless:
+    def plan(self, causes, view): ...
 """
 
 
@@ -73,3 +102,56 @@ def test_a_module_that_is_not_there_names_each_folder_once(tmp_path: Path) -> No
 def test_a_path_is_no_module_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is no module name"):
         make_policy("preloading", {"policy": "../policies:Mine"}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("depth", "many", "key \"depth\" must be a valid integer (found 'many')"),
+        ("depth", True, 'key "depth" must be a valid integer (found True)'),
+        ("depth", 1.5, 'key "depth" must be a valid integer'),
+        ("sees", "nothing", "key \"sees\" must be 'all' or 'none' (found 'nothing')"),
+        ("stages", "x", 'key "stages" must be a valid array'),
+    ],
+)
+def test_a_value_of_another_type_is_told(two_folders: tuple[Path, Path], key: str, value: object, said: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        make_policy("preloading", {"policy": "namesake_policies:Mine", key: value}, two_folders[0], "there")
+    assert str(refused.value).startswith('there: preloading policy "namesake_policies:Mine": ')
+    assert said in str(refused.value)
+
+
+def test_a_list_becomes_the_tuple_that_is_declared(two_folders: tuple[Path, Path]) -> None:
+    made = make_policy("preloading", {"policy": "namesake_policies:Mine", "stages": ["a", "b"]}, two_folders[0])
+    assert made.stages == ("a", "b")
+
+
+@pytest.mark.parametrize("seconds", [60, 0.5, float("inf")])
+def test_a_number_may_be_whole_or_infinite_where_any_is_declared(tmp_path: Path, seconds: float) -> None:
+    assert make_policy("keepalive", {"policy": "fixed", "seconds": seconds}, tmp_path).seconds == seconds
+    system = load_system("serverless-lora", {"keepalive.seconds": seconds})
+    assert parse_system(system.model_dump(mode="json"), "here").keepalive["seconds"] == seconds
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Misspelt", 'lacks the method plan(causes: Sequence[Cause], view: ClusterView) -> Plan; it has "plann"'),
+        (
+            "Short",
+            "its method plan is called as plan(causes: Sequence[Cause], view: ClusterView) -> Plan, but: too many",
+        ),
+        ("Causeless", "lacks causes: frozenset[CauseKind]"),
+    ],
+)
+def test_what_a_role_asks_for_is_looked_for_at_once(two_folders: tuple[Path, Path], name: str, said: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        make_policy("preloading", {"policy": f"namesake_policies:{name}"}, two_folders[0], "there")
+    assert f'there: preloading policy "namesake_policies:{name}"' in str(refused.value)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_built_in_has_what_its_role_asks_for(role: str) -> None:
+    for policy in policies_of(role).values():
+        check_role(policy.__new__(policy), role, "it")
