@@ -8,14 +8,17 @@ from typing import Any, NamedTuple
 
 from simlora.errors import unknown_name
 from simlora.workload.options import Known, read_options, split_name
+from simlora.workload.readers import azure_invocations, azure_llm, mooncake, servegen
 from simlora.workload.readers.azure_functions import CUTS
-from simlora.workload.readers.azure_llm import FILES
 from simlora.workload.sources.azure_functions import ModelSegments, RealSegments
+from simlora.workload.sources.azure_invocations import AzureInvocations
 from simlora.workload.sources.azure_llm import AzureLlm
 from simlora.workload.sources.base import SourceOptions, TraceSource
 from simlora.workload.sources.generators import Gamma, OnOff, Poisson
+from simlora.workload.sources.mooncake import Mooncake
 from simlora.workload.sources.own_file import SUFFIXES, OwnFile
 from simlora.workload.sources.popularity import Diurnal, Drift, Zipf
+from simlora.workload.sources.servegen import ServeGen
 from simlora.workload.variability import PATTERNS
 
 
@@ -65,7 +68,41 @@ _CATALOGUE: dict[str, _Entry] = {
             f"Azure LLM inference 2023, {service}: 58 minutes with token counts, shared out between functions; zipf",
             file,
         )
-        for service, file in FILES.items()
+        for service, file in azure_llm.FILES.items()
+    },
+    "azure-functions-2021": _Entry(
+        AzureInvocations,
+        {"name": "azure-functions-2021"},
+        "real",
+        "Azure Functions 2021, single invocations of 424 functions over two weeks; start_s",
+        azure_invocations.FILES["azure-functions-2021"],
+    ),
+    "azure-functions-2021/sample": _Entry(
+        AzureInvocations,
+        {"name": "azure-functions-2021/sample"},
+        "real",
+        "199 of those invocations in 20 minutes: the format, no workload",
+        azure_invocations.FILES["azure-functions-2021/sample"],
+    ),
+    **{
+        f"mooncake/{service}": _Entry(
+            Mooncake,
+            {"service": service},
+            "real",
+            f"Mooncake 2025, {service}: 59 minutes of long contexts with token counts, shared out; zipf",
+            file,
+        )
+        for service, file in mooncake.FILES.items()
+    },
+    **{
+        f"servegen/{model}": _Entry(
+            ServeGen,
+            {"model": model},
+            "model",
+            f"ServeGen {model}: rates and gaps of real clients, one per function, over two weeks; start_s, clients",
+            file,
+        )
+        for model, file in servegen.FILES.items()
     },
     "poisson": _Entry(Poisson, {}, "synthetic", "Poisson arrivals: rate_per_s (per function)"),
     "gamma": _Entry(Gamma, {}, "synthetic", "renewal with gamma gaps: rate_per_s (per function), cv"),

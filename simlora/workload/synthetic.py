@@ -4,6 +4,7 @@ at a rate that varies."""
 from __future__ import annotations
 
 import math
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -15,22 +16,59 @@ def poisson_arrivals(rng: np.random.Generator, duration_s: float, rate_per_s: fl
     return np.sort(rng.uniform(0.0, duration_s, rng.poisson(rate_per_s * duration_s)))
 
 
-def gamma_arrivals(rng: np.random.Generator, duration_s: float, rate_per_s: float, cv: float) -> Floats:
-    """A stationary renewal process whose gaps are gamma distributed with mean 1 / rate and coefficient of variation cv.
+class Gaps(NamedTuple):
+    """Gaps of a renewal process: independent draws of a gamma or Weibull distribution."""
+
+    kind: Literal["gamma", "weibull"]
+    shape: float
+    scale_s: float
+
+    @classmethod
+    def of_rate(cls, kind: Literal["gamma", "weibull"], shape: float, rate_per_s: float) -> Gaps:
+        """Those of this shape whose mean is 1 / rate."""
+        mean = shape if kind == "gamma" else math.gamma(1.0 + 1.0 / shape)
+        return cls(kind, shape, 1.0 / (rate_per_s * mean))
+
+    @property
+    def cv(self) -> float:
+        """Standard deviation / mean."""
+        if self.kind == "gamma":
+            return 1.0 / math.sqrt(self.shape)
+        first, second = (math.lgamma(1.0 + power / self.shape) for power in (1.0, 2.0))
+        return math.sqrt(math.expm1(second - 2.0 * first))
+
+    def draw(self, rng: np.random.Generator, count: int) -> Floats:
+        """So many gaps (s)."""
+        if self.kind == "gamma":
+            return rng.gamma(self.shape, self.scale_s, count)
+        return self.scale_s * rng.weibull(self.shape, count)
+
+    def around_an_instant(self, rng: np.random.Generator) -> float:
+        """The gap (s) that a fixed instant falls into: long ones are met more often."""
+        if self.kind == "gamma":
+            return float(rng.gamma(self.shape + 1.0, self.scale_s))
+        return float(self.scale_s * rng.gamma(1.0 + 1.0 / self.shape) ** (1.0 / self.shape))
+
+
+def renewal_arrivals(rng: np.random.Generator, duration_s: float, rate_per_s: float, gaps: Gaps) -> Floats:
+    """A stationary renewal process on [0, duration) with these gaps, whose mean is 1 / rate.
 
     Stationary: the first gap is what remains of a length-biased one, so the mean rate holds from time 0.
     """
-    shape = 1.0 / cv**2
-    scale_s = 1.0 / (rate_per_s * shape)
-    parts = [np.array([rng.uniform() * rng.gamma(shape + 1.0, scale_s)])]
+    parts = [np.array([rng.uniform() * gaps.around_an_instant(rng)])]
     at_s = float(parts[0][0])
     expected = duration_s * rate_per_s
-    block = int(expected + 4.0 * (1.0 + cv) * math.sqrt(expected)) + 16
+    block = int(expected + 4.0 * (1.0 + gaps.cv) * math.sqrt(expected)) + 16
     while at_s < duration_s:
-        parts.append(at_s + np.cumsum(rng.gamma(shape, scale_s, block)))
+        parts.append(at_s + np.cumsum(gaps.draw(rng, block)))
         at_s = float(parts[-1][-1])
     arrived_s = np.concatenate(parts)
     return arrived_s[: int(np.searchsorted(arrived_s, duration_s))]
+
+
+def gamma_arrivals(rng: np.random.Generator, duration_s: float, rate_per_s: float, cv: float) -> Floats:
+    """A stationary renewal process with gamma gaps of mean 1 / rate and coefficient of variation cv."""
+    return renewal_arrivals(rng, duration_s, rate_per_s, Gaps.of_rate("gamma", 1.0 / cv**2, rate_per_s))
 
 
 def on_off_arrivals(

@@ -12,9 +12,12 @@ import pytest
 
 from simlora.errors import TraceError
 from simlora.workload.readers.azure_functions import Cut, read_minute_counts
+from simlora.workload.readers.azure_invocations import read_invocations
 from simlora.workload.readers.azure_llm import read_azure_llm
 from simlora.workload.readers.counts import read_counts
+from simlora.workload.readers.mooncake import read_mooncake
 from simlora.workload.readers.requests import COLUMNS, read_requests, write_requests
+from simlora.workload.readers.servegen import read_clients
 from simlora.workload.workload import Workload
 
 FUNCTIONS = ["chat", "code"]
@@ -153,3 +156,90 @@ def test_bad_llm_time(tmp_path: Path) -> None:
     path.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03.97,8,1\nyesterday,8,1\n")
     with pytest.raises(TraceError, match='line 3, column "TIMESTAMP": found "yesterday"'):
         read_azure_llm(path)
+
+
+def test_invocations_arrive_before_they_end(tmp_path: Path) -> None:
+    path = tmp_path / "i.txt"
+    path.write_text("app,func,end_timestamp,duration\na,f,9,2\nb,f,5,1\na,f,8,6.5\nb,f,1,3\n")
+    assert [times.tolist() for times in read_invocations(path)] == [[1.5, 7.0], [4.0]]
+
+
+@pytest.mark.parametrize(
+    ("row", "parts"),
+    [
+        ("a,f,9,-2", ["line 2", '"duration"', '"-2"', "numbers from 0"]),
+        ("a,,9,2", ["line 2", '"func"', "found nothing"]),
+        ("a,f,soon,2", ["line 2", '"end_timestamp"', '"soon"']),
+    ],
+)
+def test_bad_invocations(tmp_path: Path, row: str, parts: list[str]) -> None:
+    path = tmp_path / "i.txt"
+    path.write_text(f"app,func,end_timestamp,duration\n{row}\n")
+    with pytest.raises(TraceError) as refused:
+        read_invocations(path)
+    for part in [str(path), *parts]:
+        assert part in str(refused.value)
+
+
+MOONCAKE = '{"timestamp": 3000, "input_length": 7, "output_length": 5, "hash_ids": [0]}\n'
+
+
+def test_mooncake(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl.gz"
+    path.write_bytes(gzip.compress((MOONCAKE + "\n" + MOONCAKE.replace("3000", "6001")).encode()))
+    trace = read_mooncake(path)
+    assert trace.arrived_s.tolist() == pytest.approx([0.0, 3.001])
+    assert (trace.prompt_tokens.tolist(), trace.output_tokens.tolist()) == ([7, 7], [5, 5])
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (MOONCAKE + MOONCAKE.replace("3000", "-1"), ["line 2", '"timestamp"', "found -1", "numbers from 0"]),
+        (MOONCAKE + MOONCAKE.replace(": 7", ": 7.5"), ["line 2", '"input_length"', "7.5", "whole"]),
+        (MOONCAKE.replace(": 5", ': "5"'), ["line 1", '"output_length"', '"5"']),
+        (MOONCAKE.replace(": 5", ": true"), ["line 1", '"output_length"', "true"]),
+        (MOONCAKE.replace("input_length", "input_lenght"), ["line 1", 'no field "input_length"', '"input_lenght"']),
+        (MOONCAKE + MOONCAKE[:30], ["line 2", "not a JSON object"]),
+        ("[1]\n", ["line 1", "found list"]),
+        ("\n", ["trace is empty"]),
+        (MOONCAKE + MOONCAKE.replace("3000", "2000"), ["line 2", '"timestamp"', "ascending"]),
+    ],
+)
+def test_bad_mooncake(tmp_path: Path, text: str, parts: list[str]) -> None:
+    path = tmp_path / "m.jsonl"
+    path.write_text(text)
+    with pytest.raises(TraceError) as refused:
+        read_mooncake(path)
+    for part in [str(path), *parts]:
+        assert part in str(refused.value)
+
+
+SERVEGEN = "client,window_start_s,rate_rps,iat_cv,dist,p1,p2\n0,600,1.5,2,Gamma,0.25,4\n"
+
+
+def test_servegen(tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text(SERVEGEN + "0,1200,0.5,2,Weibull,0.5,4\n7,0,1,1,Gamma,1,1\n")
+    found = read_clients(path)
+    assert {client: sorted(windows) for client, windows in found.items()} == {"0": [1, 2], "7": [0]}
+    assert tuple(found["0"][2]) == (0.5, "weibull", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("row", "parts"),
+    [
+        ("0,700,1,1,Gamma,1,1", ["line 3", '"window_start_s"', '"700"', "multiples of 600"]),
+        ("0,600,1,1,Gamma,1,1", ["line 3", "has that window already"]),
+        ("0,0,1,1,Gama,1,1", ["line 3", '"dist"', 'did you mean "Gamma"']),
+        ("0,0,1,1,Gamma,0,1", ["line 3", '"p1"', '"0"']),
+        ("0,0,-1,1,Gamma,1,1", ["line 3", '"rate_rps"', '"-1"']),
+    ],
+)
+def test_bad_servegen(tmp_path: Path, row: str, parts: list[str]) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text(f"{SERVEGEN}{row}\n")
+    with pytest.raises(TraceError) as refused:
+        read_clients(path)
+    for part in [str(path), *parts]:
+        assert part in str(refused.value)

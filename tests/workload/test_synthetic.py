@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simlora.workload.synthetic import gamma_arrivals, on_off_arrivals, poisson_arrivals
+from simlora.workload.synthetic import Gaps, gamma_arrivals, on_off_arrivals, poisson_arrivals, renewal_arrivals
 
 
 @given(st.integers(0, 2**32), st.floats(0.1, 10), st.floats(0.1, 8), st.floats(1, 100))
@@ -32,6 +32,21 @@ def test_gamma_rate_and_cv(cv: float) -> None:
     gaps = np.diff(times)
     assert 1 / gaps.mean() == pytest.approx(2.0, rel=0.04)
     assert gaps.std() / gaps.mean() == pytest.approx(cv, rel=0.04)
+
+
+@pytest.mark.parametrize("shape", [0.5, 1.0, 3.0])
+def test_weibull_rate_and_cv(shape: float) -> None:
+    gaps = Gaps.of_rate("weibull", shape, 2.0)
+    found = np.diff(renewal_arrivals(np.random.default_rng(2), 100_000, 2.0, gaps))
+    assert 1 / found.mean() == pytest.approx(2.0, rel=0.04)
+    assert found.std() / found.mean() == pytest.approx(gaps.cv, rel=0.04)
+    assert Gaps.of_rate("weibull", 0.5, 1.0).cv == pytest.approx(5**0.5)
+
+
+def test_weibull_is_stationary() -> None:
+    gaps = Gaps.of_rate("weibull", 0.5, 0.5)
+    numbers = [len(renewal_arrivals(np.random.default_rng(seed), 10.0, 0.5, gaps)) for seed in range(4000)]
+    assert np.mean(numbers) == pytest.approx(5.0, rel=0.08)
 
 
 def test_gamma_is_stationary() -> None:

@@ -8,39 +8,27 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simlora.errors import TraceError
-from simlora.workload.readers.requests import check_order
-from simlora.workload.readers.table import Number, Text, place_of, read_columns
-from simlora.workload.workload import Floats
+from simlora.workload.readers.requests import TOKENS, UnownedRequests, check_order
+from simlora.workload.readers.table import Text, place_of, read_columns
 
 FILES = {
     "code": "traces/azure_llm_2023/AzureLLMInferenceTrace_code.csv.gz",
     "conv": "traces/azure_llm_2023/AzureLLMInferenceTrace_conv.csv.gz",
 }
-TOKENS = Number(least=1, whole=True)
-
-
-class LlmTrace(NamedTuple):
-    """Requests in order of arrival; nobody says whose they are."""
-
-    arrived_s: Floats
-    prompt_tokens: NDArray[np.int32]
-    output_tokens: NDArray[np.int32]
 
 
 @lru_cache(maxsize=4)
-def read_azure_llm(path: Path) -> LlmTrace:
+def read_azure_llm(path: Path) -> UnownedRequests:
     """All requests, seconds counted from the first; raises :class:`TraceError`."""
     table = read_columns(path, {"TIMESTAMP": Text("time"), "ContextTokens": TOKENS, "GeneratedTokens": TOKENS})
     stamps = _instants(path, table["TIMESTAMP"])
     arrived_s = (stamps - stamps[0]) / np.timedelta64(1, "s")
     check_order(path, "TIMESTAMP", arrived_s)
-    return LlmTrace(
+    return UnownedRequests(
         arrived_s=arrived_s,
         prompt_tokens=table["ContextTokens"].astype(np.int32),
         output_tokens=table["GeneratedTokens"].astype(np.int32),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,14 @@ class RequestTable:
 
     arrived_s: Floats
     function: NDArray[np.int32]
+    prompt_tokens: NDArray[np.int32]
+    output_tokens: NDArray[np.int32]
+
+
+class UnownedRequests(NamedTuple):
+    """Requests in order of arrival; nobody says whose they are."""
+
+    arrived_s: Floats
     prompt_tokens: NDArray[np.int32]
     output_tokens: NDArray[np.int32]
 

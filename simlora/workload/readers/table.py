@@ -150,20 +150,22 @@ def column_names(path: Path) -> list[str]:
     """Of a CSV (plain or gzip) or Parquet file, in the file's order."""
     if path.suffix == ".parquet":
         return [str(name) for name in pyarrow.parquet.read_schema(path).names]
-    with _open_text(path) as lines:
+    with open_text(path) as lines:
         return next(csv.reader(lines), [])
 
 
 def place_of(path: Path, row: int) -> str:
-    """``file, line 7`` of a data row of a CSV (blank lines counted), ``file, row 6`` of a Parquet file."""
+    """``file, line 7`` of a data row of a CSV or JSONL (blank lines counted), ``file, row 6`` of a Parquet file."""
     if path.suffix == ".parquet":
         return f"{path}, row {row + 1}"
-    with _open_text(path) as lines:
+    above = 0 if ".jsonl" in path.suffixes else 1
+    with open_text(path) as lines:
         filled = (number for number, line in enumerate(lines, start=1) if line.strip())
-        return f"{path}, line {next(number for place, number in enumerate(filled) if place == row + 1)}"
+        return f"{path}, line {next(number for place, number in enumerate(filled) if place == row + above)}"
 
 
-def _open_text(path: Path) -> Any:
+def open_text(path: Path) -> Any:
+    """The file as UTF-8 text, unpacked if its name ends in .gz."""
     if path.suffix == ".gz":
         return gzip.open(path, "rt", encoding="utf-8-sig")
     return path.open(encoding="utf-8-sig")

@@ -41,8 +41,8 @@ class RealSegments(SegmentOptions):
                 f'trace "{name}": found duration_s = {window.duration_s:g}; allowed: up to {SEGMENT_MINUTES * 60}, the '
                 f"length of a segment ({model} has no end)"
             )
-        data_dir = need_data(window.data_dir, name, model)
-        segments = {segment.id: segment for segment in eligible_segments(data_dir, self.pattern, self.cut)}
+        found = eligible_segments(need_data(window, name, ""), self.pattern, self.cut)
+        segments = {segment.id: segment for segment in found}
         ids, where = list(segments), f'trace "{name}"'
         chosen = self.named(ids, name, window) or draw_ids(
             ids, len(window.functions), stream(window.seed, "segments"), where

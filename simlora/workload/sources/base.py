@@ -66,11 +66,11 @@ class SpreadOptions(SourceOptions):
         return arrivals
 
 
-def need_data(data_dir: Path | None, name: str, instead: str) -> Path:
-    """The data folder; raises :class:`TraceError` that says how to get it and what runs without it."""
-    if data_dir is None:
+def need_data(window: Window, name: str, file: str) -> Path:
+    """A trace's file under the data folder; without a folder :class:`TraceError` says what to do."""
+    if window.data_dir is None:
         raise TraceError(
             f'trace "{name}" is real data that simlora does not ship: set SIMLORA_DATA to a folder that holds traces/ '
-            f"(see traces/README.md), or use {instead}, which runs anywhere"
+            '(see traces/README.md), or use a trace that runs anywhere, such as "model/azure-2019-bursty" or "gamma"'
         )
-    return data_dir
+    return window.data_dir / file
