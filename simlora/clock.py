@@ -47,7 +47,7 @@ class WallClock(VirtualTime):
     __slots__ = ("_began_s", "_finished", "_under_way", "lateness_s")
 
     def __init__(self) -> None:
-        super().__init__(0.0)
+        super().__init__()
         self._began_s = time.monotonic()
         self._finished: SimpleQueue[tuple[float, simpy.Event, Future[Any]]] = SimpleQueue()
         self._under_way = 0

@@ -47,7 +47,10 @@ class Task(Protocol):
 
 
 class Backend(Protocol):
-    """Where work is done."""
+    """Where work is done; ``runs`` and ``steps`` count what it has done so far."""
+
+    runs: int
+    steps: int
 
     def stage(self, instance: Instance, stage: Stage, artifact: Artifact | None, source: Tier | None) -> Task:
         """One step of a cold start; ``source``: the tier its bytes come from.
@@ -81,4 +84,8 @@ class Backend(Protocol):
 
     def end(self, instance: Instance) -> None:
         """The instance's process is gone."""
+        ...
+
+    def end_backbone(self, process: BackboneProcess) -> None:
+        """Nobody maps the backbone any more, and its process is gone."""
         ...

@@ -8,9 +8,10 @@ from functools import partial
 import simpy
 
 from simlora.backends.base import PrefillChunk, Task
+from simlora.backends.decoding import Decoding
 from simlora.backends.draws import spread
 from simlora.backends.gpu_clock import GpuClock
-from simlora.backends.segments import Decoding, SimulatedRun, StepModel
+from simlora.backends.segments import SimulatedRun, StepModel
 from simlora.cluster.hardware import Gpu, Node
 from simlora.cluster.links import Link, Transfer
 from simlora.cluster.processes import BackboneProcess, Instance
@@ -88,7 +89,7 @@ class SimulatedBackend:
         self._as_one = batch_ends_as_one
         self._seed = seed
         self._clocks = [GpuClock(env, contention, stepwise) for _ in gpus]
-        self._decoding: dict[int, Decoding] = {}
+        self._batches: dict[int, tuple[StepModel, Decoding]] = {}
         self.steps = 0
         self.runs = 0
 
@@ -126,12 +127,12 @@ class SimulatedBackend:
     # ------------------------------------------------------------------ steps
 
     def run(self, instance: Instance, prefill: Sequence[PrefillChunk], at_most: int) -> SimulatedRun:
-        decoding = self._decoding.get(instance.id)
-        if decoding is None:
-            model = self._model_of(instance)
-            decoding = self._decoding[instance.id] = Decoding(model, self._output_tokens, self._as_one)
+        batch = self._batches.get(instance.id)
+        if batch is None:
+            batch = self._model_of(instance), Decoding(self._output_tokens, self._as_one)
+            self._batches[instance.id] = batch
         adapters, rank = _adapters_in_use(instance)
-        run = SimulatedRun(self._env, decoding, prefill, at_most, adapters, rank)
+        run = SimulatedRun(self._env, *batch, prefill, at_most, adapters, rank)
         run.start(self._clocks[instance.gpu.index], self._count)
         return run
 
@@ -140,10 +141,13 @@ class SimulatedBackend:
         self.runs += 1
 
     def leave(self, instance: Instance, request: QueuedRequest) -> None:
-        self._decoding[instance.id].leave(request)
+        self._batches[instance.id][1].leave(request)
 
     def end(self, instance: Instance) -> None:
-        self._decoding.pop(instance.id, None)
+        self._batches.pop(instance.id, None)
+
+    def end_backbone(self, process: BackboneProcess) -> None:
+        """In virtual time nothing is left of it."""
 
 
 def _adapters_in_use(instance: Instance) -> tuple[int, int]:

@@ -150,6 +150,7 @@ class Idler:
         engine = self._engine
         engine.usage.account_backbone(process)
         self._cluster.remove_backbone(process)
+        engine.backend.end_backbone(process)
         engine.happened(BackboneEvicted(self._env.now, process.backbone, process.gpu.index, process.bytes, why))
         engine.planner.notice(CauseKind.MEMORY_FREED)
         engine.front.memory_freed()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import simpy
 from simpy.core import EmptySchedule
 
+from simlora.backends.base import Backend
 from simlora.backends.simulated import SimulatedBackend
 from simlora.clock import VirtualTime
 from simlora.cluster.cluster import Cluster
@@ -73,7 +74,7 @@ class Simulation:
         self.functions = functions
         self.workload = workload
         self.seed = seed
-        self.env = VirtualTime()
+        self.env = self.environment()
         self.profile = load_profile(profile, system.engine)
         self.node_type = load_node_type(cluster.node_type)
         self.estimates = ProfileEstimates(system, self.profile, self.node_type, functions)
@@ -90,23 +91,34 @@ class Simulation:
         )
         if system.host_copies == "all":
             self.cluster.cache_all()
-        self.backend = SimulatedBackend(
-            self.env,
-            self.cluster.gpus,
-            output_tokens=workload.output_tokens.tolist(),
-            model_of=model_of or self.estimates.model_of,
-            loader=self.estimates.loader,
-            adapter_loader=self.estimates.adapter_loader,
-            contention=CONTENTION[cluster.contention],
-            batch_ends_as_one=system.completion == "batch_end",
-            seed=seed,
-            stepwise=stepwise,
-        )
+        self._contention = CONTENTION[cluster.contention]
+        self._model_of = model_of or self.estimates.model_of
+        self._stepwise = stepwise
+        self.backend: Backend = self.worker()
         self.policies: dict[str, Any] = build_policies(system, base_dir)
         self.rates: Rates | None = None
         if system.price is not None:
             self.rates = load_price(system.price, base_dir).rates(self.profile.kernels.gpu)
         self.record = Recorder(len(workload))
+
+    def environment(self) -> VirtualTime:
+        """Its clock."""
+        return VirtualTime()
+
+    def worker(self) -> Backend:
+        """What does the work that the engine orders."""
+        return SimulatedBackend(
+            self.env,
+            self.cluster.gpus,
+            output_tokens=self.workload.output_tokens.tolist(),
+            model_of=self._model_of,
+            loader=self.estimates.loader,
+            adapter_loader=self.estimates.adapter_loader,
+            contention=self._contention,
+            batch_ends_as_one=self.system.completion == "batch_end",
+            seed=self.seed,
+            stepwise=self._stepwise,
+        )
 
     def run(self, horizon_s: float | None = None, progress: Callable[[float], None] | None = None) -> RunRecord:
         """To the last request's end, and on until what is idle has been let go; or to ``horizon_s``.

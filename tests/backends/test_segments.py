@@ -8,8 +8,9 @@ import pytest
 import simpy
 
 from simlora.backends.base import PrefillChunk, Progress
+from simlora.backends.decoding import Decoding
 from simlora.backends.gpu_clock import GpuClock
-from simlora.backends.segments import Decoding, SimulatedRun
+from simlora.backends.segments import SimulatedRun
 from simlora.entities import QueuedRequest
 from simlora.latency.contention import TimeSlice
 from simlora.testing.scenario import make_functions
@@ -25,7 +26,8 @@ class Batch:
     def __init__(self, *output_tokens: int, as_one: bool = False):
         self.env = simpy.Environment()
         self.clock = GpuClock(self.env, TimeSlice(), stepwise=False)
-        self.decoding = Decoding(ConstantSteps(0.1, prefill_s=1.0), output_tokens, as_one)
+        self.model = ConstantSteps(0.1, prefill_s=1.0)
+        self.decoding = Decoding(output_tokens, as_one)
         self.requests = [QueuedRequest(i, FUNCTION, 0.0, 50, n) for i, n in enumerate(output_tokens)]
         self.steps = 0
 
@@ -33,7 +35,7 @@ class Batch:
         return PrefillChunk(self.requests[index], tokens, past, tokens + past == 50)
 
     def start(self, prefill: Sequence[PrefillChunk], at_most: int = FAR) -> SimulatedRun:
-        run = SimulatedRun(self.env, self.decoding, prefill, at_most, 1, 16)
+        run = SimulatedRun(self.env, self.model, self.decoding, prefill, at_most, 1, 16)
         run.start(self.clock, self.count)
         return run
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from simlora.backends.base import PrefillChunk
-from simlora.backends.segments import Decoding, SimulatedRun
+from simlora.backends.decoding import Decoding
+from simlora.backends.segments import SimulatedRun
 from simlora.entities import QueuedRequest
 from simlora.latency import ModelLatency, load_profile
 from simlora.testing.scenario import Scenario, make_functions, make_workload
@@ -72,13 +73,13 @@ def run_of(
 ) -> tuple[SimulatedRun, list[tuple[int, int]]]:
     """A run over these (context, tokens left) and (prompt, output) ones; and all as (context, left) after prefill."""
     outputs = [left + 1 for _, left in decoding] + [output for _, output in joining]
-    batch = Decoding(model, outputs, as_one)
+    batch = Decoding(outputs, as_one)
     sizes = [context - 1 for context, _ in decoding] + [prompt for prompt, _ in joining]
     requests = [QueuedRequest(i, FUNCTION, 0.0, size, outputs[i]) for i, size in enumerate(sizes)]
     for request in requests[: len(decoding)]:
         batch.join(request)
     chunks = [PrefillChunk(request, request.prompt_tokens, 0, True) for request in requests[len(decoding) :]]
-    run = SimulatedRun(simpy.Environment(), batch, chunks, at_most, 1, 16)
+    run = SimulatedRun(simpy.Environment(), model, batch, chunks, at_most, 1, 16)
     first = bool(chunks)
     after = [(context + first, left - first) for context, left in decoding]
     return run, after + [(prompt + 1, output - 1) for prompt, output in joining]
