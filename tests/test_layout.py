@@ -14,6 +14,7 @@ import pytest
 
 from simlora.latency import list_engines, list_profiles
 from simlora.results.prices import list_prices
+from simlora.study.providers import list_providers
 from simlora.systems.config import list_bounds, list_systems
 
 ROOT = Path(__file__).parents[1]
@@ -194,6 +195,7 @@ def test_every_shipped_table_is_reached_by_the_package() -> None:
         "profiles": list(list_profiles()),
         "engines": list(list_engines()),
         "prices": list(list_prices()),
+        "providers": list(list_providers()),
         "latency": ["hardware", "loaders"],
     }
     package = resources.files("simlora")

@@ -72,3 +72,14 @@ def prices() -> Table:
     for name, price in list_prices().items():
         table.add_row(name, price.kind, price.unit, price.date, price.region, ", ".join(sorted(price.gpus)))
     return table
+
+
+def providers() -> Table:
+    """The shipped platforms: what an experiment's ``provider`` sets."""
+    from simlora.study.providers import list_providers
+
+    table = listing("provider", "price list", "idle time-out", "workers of an endpoint", "source", "holds for")
+    for name, one in list_providers().items():
+        idle = "-" if one.idle_timeout_s is None else f"{one.idle_timeout_s:g} s"
+        table.add_row(name, one.price or "-", idle, str(one.workers or "-"), one.source, one.valid)
+    return table

@@ -19,6 +19,7 @@ class What(StrEnum):
     PROFILES = "profiles"
     TRACES = "traces"
     PRICES = "prices"
+    PROVIDERS = "providers"
 
 
 def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder, or an empty one.")]) -> None:
@@ -80,5 +81,6 @@ def list_what(what: Annotated[What, typer.Argument(metavar="|".join(What))]) -> 
         What.PROFILES: catalogue.profiles,
         What.TRACES: catalogue.traces,
         What.PRICES: catalogue.prices,
+        What.PROVIDERS: catalogue.providers,
     }[what]()
     stdout().print(table)

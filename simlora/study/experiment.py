@@ -106,7 +106,8 @@ class Experiment(BaseModel):
 
     seeds: Seed | Annotated[list[Seed], Field(min_length=1)] = 10
     functions: str | GeneratedFunctions
-    prices: list[str] = Field(min_length=1)
+    provider: str | None = Field(default=None, description="a platform's limits and prices for all systems that rent")
+    prices: list[str] = []
     profile: str = "l40s"
     slo: Literal["published", "warm-5x"] = "published"
     horizon_s: float | None = Field(default=None, gt=0, strict=True, description="stop there, whatever is unfinished")
@@ -127,6 +128,12 @@ class Experiment(BaseModel):
         if isinstance(value, list):
             _no_twins("seed", value)
         return value
+
+    @model_validator(mode="after")
+    def _some_price(self) -> Experiment:
+        if not self.prices and self.provider is None:
+            raise ValueError("prices: at least one price list, or a provider that has one")
+        return self
 
     @model_validator(mode="after")
     def _distinct_names(self) -> Experiment:

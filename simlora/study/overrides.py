@@ -20,9 +20,9 @@ from simlora.study.document import Document
 from simlora.study.generated import GeneratedFunctions
 from simlora.systems.config import SystemConfig, override
 
-PLAIN_KEYS = ("cell_timeout_s", "functions", "horizon_s", "prices", "profile", "seeds", "slo")
+PLAIN_KEYS = ("cell_timeout_s", "functions", "horizon_s", "prices", "profile", "provider", "seeds", "slo")
 SCENARIO_KEYS = ("cluster", "duration_s", "functions", "lengths", "rate_scale", "trace")
-NOT_SWEPT = ("cell_timeout_s", "prices", "seeds")
+NOT_SWEPT = ("cell_timeout_s", "prices", "provider", "seeds")
 SYSTEM_KEYS = tuple(key for key in SystemConfig.model_fields if key not in {"name", "title"})
 
 

@@ -13,6 +13,7 @@ from simlora.results.prices import Price, choose_prices, load_price
 from simlora.study.document import Document, Key
 from simlora.study.experiment import Experiment
 from simlora.study.overrides import layered
+from simlora.study.providers import Provider, load_provider
 from simlora.systems import SystemConfig, build_policies, list_bounds, list_systems, load_system
 
 
@@ -30,11 +31,12 @@ def resolve_systems(experiment: Experiment, document: Document) -> dict[str, Res
     Raises :class:`ConfigError` with file and line for a name, key or policy that does not exist or does not fit.
     """
     base_dir = document.path.parent
-    prices = load_prices(experiment, document)
+    prices, provider = load_prices(experiment, document), _provider(experiment, document)
     systems: dict[str, Resolved] = {}
     for name, (key, root, overrides) in _layers(experiment, document).items():
         with document.at(*key):
-            config = load_system(root, overrides, f'system "{name}"')
+            there = {} if provider is None else provider.keys(load_system(root))
+            config = load_system(root, layered(there, overrides), f'system "{name}"')
             build_policies(config, base_dir)
             with_files = load_profile(beside(experiment.profile, base_dir), beside(config.engine, base_dir))
             load_loader(config.loader)
@@ -79,10 +81,17 @@ def _layers(experiment: Experiment, document: Document) -> dict[str, _Layers]:
     return {name: found[name] for name in in_file}
 
 
+def _provider(experiment: Experiment, document: Document) -> Provider | None:
+    with document.at("provider"):
+        return None if experiment.provider is None else load_provider(experiment.provider, document.path.parent)
+
+
 def load_prices(experiment: Experiment, document: Document) -> list[Price]:
-    """The price lists that the experiment names."""
+    """The price list of the experiment's provider, if it has one, before those that the experiment names."""
+    provider = _provider(experiment, document)
+    theirs = [provider.price] if provider is not None and provider.price is not None else []
     with document.at("prices"):
-        return [load_price(name, document.path.parent) for name in experiment.prices]
+        return [load_price(name, document.path.parent) for name in [*theirs, *experiment.prices]]
 
 
 def beside(name: str, base_dir: Path) -> str:

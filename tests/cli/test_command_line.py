@@ -55,7 +55,7 @@ def test_run_without_its_figures_imports_no_plotting(tmp_path):
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
 
 
-@pytest.mark.parametrize("what", ["systems", "policies", "profiles", "traces", "prices"])
+@pytest.mark.parametrize("what", ["systems", "policies", "profiles", "traces", "prices", "providers"])
 def test_list(tmp_path, what):
     found = simlora("list", what, cwd=tmp_path)
     assert found.returncode == 0
@@ -65,6 +65,7 @@ def test_list(tmp_path, what):
         "profiles": "l40s",
         "traces": "model/azure-2019-bursty",
         "prices": "alibaba-fc-2024-08",
+        "providers": "runpod-flex",
     }
     assert expected[what] in found.stdout
 
