@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from simlora.cli import experiments, looking, traffic
+from simlora.cli import experiments, functions, looking, traffic
 
 app = typer.Typer(
     name="simlora",
@@ -26,6 +26,7 @@ app.command("compare", rich_help_panel=LOOKING)(looking.compare)
 app.command("plot", rich_help_panel=LOOKING)(looking.plot)
 app.command("cost", rich_help_panel=LOOKING)(looking.cost)
 app.add_typer(traffic.app, name="trace", rich_help_panel=TRAFFIC)
+app.add_typer(functions.app, name="functions", rich_help_panel=TRAFFIC)
 
 
 @app.callback(invoke_without_command=True)
