@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from simlora.arena.template import scenarios
 from simlora.latency import list_engines, list_profiles
 from simlora.results.prices import list_prices
 from simlora.study.providers import list_providers
@@ -197,6 +198,8 @@ def test_every_shipped_table_is_reached_by_the_package() -> None:
         "prices": list(list_prices()),
         "providers": list(list_providers()),
         "latency": ["hardware", "loaders"],
+        "arena": ["experiment", "roles"],
+        "scenarios": list(scenarios()),
     }
     package = resources.files("simlora")
     for path in sorted((ROOT / "simlora").rglob("*.toml")):

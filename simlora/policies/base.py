@@ -141,3 +141,17 @@ ROLES = {
     "scaling": ScalingPolicy,
     "forecast": Forecast,
 }
+
+ASKED = {
+    "routing": "route",
+    "placement": "place",
+    "batching": "next_batch",
+    "preloading": "plan",
+    "rebalancing": "plan",
+    "offloading": "victims",
+    "preemption": "preempt",
+    "keepalive": "keep",
+    "scaling": "desired",
+    "forecast": "rate_per_s",
+}
+"""The question that each role answers."""

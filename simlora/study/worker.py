@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simlora.errors import SimloraError
 from simlora.study.grid import Cell
@@ -31,6 +31,21 @@ class Outcome:
     fatal: bool = False
 
 
+def parts_of(cell: Cell, workload: Workload, stepwise: bool = False) -> dict[str, Any]:
+    """What :class:`~simlora.engine.Simulation` is made of in a cell that runs on ``workload``, by keyword."""
+    system, base_dir = cell.config, Path(cell.base_dir)
+    return {
+        "system": system.model_copy(update={"engine": beside(system.engine, base_dir)}),
+        "functions": cell.functions,
+        "workload": workload,
+        "cluster": cell.cluster,
+        "profile": beside(cell.settings["profile"], base_dir),
+        "seed": cell.seed,
+        "base_dir": base_dir,
+        "stepwise": stepwise,
+    }
+
+
 def simulate_cell(
     cell: Cell, workload: Workload, stepwise: bool = False, progress: Callable[[float], None] | None = None
 ) -> RunRecord:
@@ -38,21 +53,12 @@ def simulate_cell(
     from simlora.engine import relax, simulate
 
     evaluate = {"simulation": simulate, "relaxation": relax}
-    system, base_dir = cell.config, Path(cell.base_dir)
+    parts = parts_of(cell, workload, stepwise)
     with warnings.catch_warnings():
         # What lies beyond the measured range is counted in the record and shown in the trust box.
         warnings.simplefilter("ignore")
-        record: RunRecord = evaluate[system.evaluation](
-            system.model_copy(update={"engine": beside(system.engine, base_dir)}),
-            functions=cell.functions,
-            workload=workload,
-            cluster=cell.cluster,
-            profile=beside(cell.settings["profile"], base_dir),
-            seed=cell.seed,
-            base_dir=base_dir,
-            stepwise=stepwise,
-            horizon_s=cell.settings["horizon_s"],
-            progress=progress,
+        record: RunRecord = evaluate[parts["system"].evaluation](
+            **parts, horizon_s=cell.settings["horizon_s"], progress=progress
         )
     return replace(record, facts={**record.facts, "duration_s": cell.settings["workload"]["duration_s"]})
 

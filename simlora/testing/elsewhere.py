@@ -41,20 +41,20 @@ def digests(module_name: str) -> dict[str, str]:
 
 
 @cache
-def _digests_elsewhere(module_name: str) -> dict[str, str]:
-    command = [sys.executable, "-m", "simlora.testing.elsewhere", module_name]
+def printed_elsewhere(module: str, *arguments: str) -> str:
+    """The last line that ``python -m module`` prints in a new interpreter that hashes strings otherwise."""
     seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": seed}
+    command = [sys.executable, "-m", module, *arguments]
     there = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if there.returncode:
-        raise RuntimeError(f"{module_name} could not be imported in another process:\n{there.stderr}")
-    answers: dict[str, str] = json.loads(there.stdout.splitlines()[-1])
-    return answers
+        raise RuntimeError(f"{' '.join(arguments)} could not be asked in another process:\n{there.stderr}")
+    return there.stdout.splitlines()[-1]
 
 
 def answers_elsewhere(contract: type[PolicyContract]) -> tuple[str, str]:
     """The fingerprint here and in a new interpreter that hashes strings otherwise, one for all of a module."""
-    there = _digests_elsewhere(contract.__module__)
+    there = json.loads(printed_elsewhere("simlora.testing.elsewhere", contract.__module__))
     return digest(contract), there.get(contract.__qualname__, "not defined at the top of its module")
 
 

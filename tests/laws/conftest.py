@@ -9,18 +9,9 @@ import pytest
 
 from simlora.cluster.queues import Queues
 from simlora.engine import Simulation
+from simlora.policies.base import ASKED
 
-ASKED = {
-    "routing": "route",
-    "placement": "place",
-    "batching": "next_batch",
-    "preloading": "plan",
-    "rebalancing": "plan",
-    "offloading": "victims",
-    "preemption": "preempt",
-    "keepalive": "keep",
-    "scaling": "desired",
-}
+DECIDING = [role for role in ASKED if role != "forecast"]
 
 
 class Decision(NamedTuple):
@@ -54,7 +45,7 @@ def listen() -> Listen:
 
     def listen_to_all(simulation: Simulation) -> Log:
         log: Log = []
-        for role in ASKED:
+        for role in DECIDING:
             _listen_to(simulation.policies[role], role, simulation, log)
         return log
 
