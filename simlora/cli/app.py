@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from simlora.cli import experiments, functions, looking, traffic
+from simlora.cli import experiments, functions, looking, policies, traffic
 
 app = typer.Typer(
     name="simlora",
@@ -18,6 +18,7 @@ app = typer.Typer(
 EXPERIMENTS = "Experiments"
 LOOKING = "Looking at results"
 TRAFFIC = "Traffic"
+POLICIES = "Policies"
 
 app.command("init", rich_help_panel=EXPERIMENTS)(experiments.init)
 app.command("run", rich_help_panel=EXPERIMENTS)(experiments.run)
@@ -27,6 +28,12 @@ app.command("plot", rich_help_panel=LOOKING)(looking.plot)
 app.command("cost", rich_help_panel=LOOKING)(looking.cost)
 app.add_typer(traffic.app, name="trace", rich_help_panel=TRAFFIC)
 app.add_typer(functions.app, name="functions", rich_help_panel=TRAFFIC)
+app.command("new-policy", rich_help_panel=POLICIES)(policies.new_policy)
+app.command(
+    "arena",
+    rich_help_panel=POLICIES,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)(policies.arena)
 
 
 @app.callback(invoke_without_command=True)

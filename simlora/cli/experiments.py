@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from simlora.cli.codes import INTERRUPTED, RUN_FAILED
+from simlora.cli.ending import to_the_end
 
 
 class What(StrEnum):
@@ -52,22 +52,9 @@ def run(
     ] = False,
 ) -> None:
     """Run systems x scenarios x sweep points x seeds; what is finished already is not run again."""
-    from simlora.study.console import stderr
     from simlora.study.run import run_experiment
 
-    try:
-        ran = run_experiment(file, out, sets or (), jobs, dry_run, fresh, stepwise)
-    except KeyboardInterrupt as stop:
-        stderr().print("interrupted; what is finished is kept, and the same command goes on from there")
-        if str(stop):
-            stderr().print(f"it was at {stop}; cell_timeout_s limits a run", markup=False, soft_wrap=True)
-        raise typer.Exit(INTERRUPTED) from None
-    for outcome in ran.failed:
-        stderr().print(f"failed: {outcome.cell.folder}: {outcome.error}", markup=False, soft_wrap=True)
-    if not dry_run:
-        stderr().print(f"results: {ran.out}", markup=False, soft_wrap=True)
-    if ran.failed:
-        raise typer.Exit(RUN_FAILED)
+    to_the_end(lambda: run_experiment(file, out, sets or (), jobs, dry_run, fresh, stepwise))
 
 
 def list_what(what: Annotated[What, typer.Argument(metavar="|".join(What))]) -> None:

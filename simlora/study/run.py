@@ -28,10 +28,11 @@ from simlora.study.worker import Outcome
 
 @dataclass(frozen=True)
 class Ran:
-    """Where the results are, and which cells failed."""
+    """Where the results are, if any were ``written``, and which cells failed."""
 
     out: Path
     failed: tuple[Outcome, ...] = ()
+    written: bool = True
 
 
 def default_out(path: Path) -> Path:
@@ -64,7 +65,7 @@ def run_experiment(
     if dry_run:
         unfinished = [c for c in grid.cells if fresh or not store.holds(c, cell_key(c, digests[c.group], stepwise))]
         _announce(grid, unfinished, traffic, jobs)
-        return Ran(store.out)
+        return Ran(store.out, written=False)
     store.create(fresh)
     write_manifest(grid, store.out)
     with Progress() as progress:

@@ -27,11 +27,13 @@ def test_help_is_grouped_and_quick(tmp_path, record_property):
     record_property("seconds", seconds)
     print(f"--help answered in {seconds:.3f} s")
     assert found.returncode == 0
-    for group in ("Experiments", "Looking at results", "Traffic"):
+    for group in ("Experiments", "Looking at results", "Traffic", "Policies"):
         assert group in found.stdout
 
 
-@pytest.mark.parametrize("verb", [("run",), ("compare",), ("plot",), ("cost",), ("trace", "info"), ("init",)])
+@pytest.mark.parametrize(
+    "verb", [("run",), ("compare",), ("plot",), ("cost",), ("trace", "info"), ("init",), ("arena",)]
+)
 def test_help_of_a_verb_shows_all_its_text(tmp_path, verb):
     text = simlora(*verb, "--help", cwd=tmp_path).stdout
     assert "  []" not in text
@@ -86,6 +88,23 @@ def test_init_writes_a_folder_whose_policy_keeps_its_contract(started):
     assert "5 passed" in found.stdout
 
 
+def test_new_policy_says_what_to_do_next_and_that_works(tmp_path):
+    found = simlora("new-policy", "keepalive", "mine", "study", cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    *_, test, arena, run = found.stdout.splitlines()
+    assert arena == "  cd study && simlora arena keepalive mine:Mine"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *test.split()[4:]]
+    tested = subprocess.run(command, cwd=tmp_path / "study", env=environment, capture_output=True, text=True)
+    assert "5 passed" in tested.stdout
+    for verb in run.replace("  cd study && ", "").split(" && "):
+        more = SMALL if "run" in verb else ()
+        done = simlora(*verb.split()[1:], *more, cwd=tmp_path / "study")
+        assert done.returncode == 0, done.stderr
+    again = simlora("new-policy", "keepalive", "mine", "study", cwd=tmp_path)
+    assert (again.returncode, again.stdout) == (2, "")
+
+
 def test_init_overwrites_nothing(started):
     found = simlora("init", started, cwd=started.parent)
     assert (found.returncode, found.stdout) == (2, "")
@@ -124,6 +143,11 @@ BAD = [
     (("trace", "info", "gamma", "--set", "cv"), "expected key=value"),
     (("trace", "convert", "gamma", "x.txt", "--set", "rate_per_s=1", "--set", "cv=1"), "ends in .csv or .parquet"),
     (("list", "system"), "systems"),
+    (("new-policy", "preload", "x"), 'did you mean "preloading"'),
+    (("arena", "preload", "my_policies:Recent"), 'did you mean "preloading"'),
+    (("arena", "preloading", "my_policies:Recnt"), 'did you mean "Recent"'),
+    (("arena", "preloading", "my_policies:Recent", "--dept=2"), 'did you mean "depth"'),
+    (("arena", "preloading", "my_policies:Recent", "depth"), "--key=value"),
 ]
 
 
