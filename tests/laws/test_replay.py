@@ -43,7 +43,7 @@ def shadow(simulation: Simulation) -> list[str]:
     fresh = build_policies(simulation.system, Path())
     for role, policy in fresh.items():
         if isinstance(policy, Binds):
-            rng = stream(simulation.seed, f"policy/{simulation.system.name}/{role}")
+            rng = stream(simulation.seed, f"policy/{role}")
             known = simulation.functions, simulation.estimates, fresh["forecast"], rng, simulation.rates
             policy.bind(PolicyContext(*known))
     for role, method in METHODS:
