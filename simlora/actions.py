@@ -26,13 +26,15 @@ class Dispatch(NamedTuple):
     """A change of the running batch (or, with no instance yet, the batch that now wants one).
 
     ``chunk_tokens`` bounds the tokens of one engine step (chunked prefill); ``ask_again_after_steps`` asks for
-    another look even if nothing changes.
+    another look even if nothing changes. ``merge`` names the adapter that is merged into the weights from now on: its
+    requests run at the speed of the bare backbone, those of others pause. ``None``: adapters are applied beside it.
     """
 
     admit: Sequence[QueuedRequest]
     preempt: Sequence[QueuedRequest] = ()
     chunk_tokens: int | None = None
     ask_again_after_steps: int | None = None
+    merge: Function | None = None
     why: str = ""
 
 

@@ -174,6 +174,11 @@ class InstanceView(Protocol):
     @property
     def kv_free_bytes(self) -> int: ...
     @property
+    def merged(self) -> Function | None:
+        """The function whose adapter is merged into the weights; requests of others pause."""
+        ...
+
+    @property
     def adapters(self) -> Mapping[Function, int]:
         """Adapters resident for use on the device: requests of the running batch that use each."""
         ...

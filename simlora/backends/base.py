@@ -71,6 +71,13 @@ class Backend(Protocol):
         """Into a slot of an engine that serves many functions."""
         ...
 
+    def set_mode(self, instance: Instance, merged: Function | None) -> Task:
+        """Between two runs: take out the adapter that is merged into the weights, if any, and merge this one, if any.
+
+        While one is merged only its requests run; those of others pause.
+        """
+        ...
+
     def run(self, instance: Instance, prefill: Sequence[PrefillChunk], at_most: int) -> Task:
         """Steps over the running batch: the first also prefills, then all decode.
 

@@ -10,17 +10,18 @@ from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 
 from simlora.backends.base import PrefillChunk
-from simlora.entities import QueuedRequest
+from simlora.entities import Function, QueuedRequest
 
 
 class Decoding:
     """The decoding part of one instance's running batch.
 
     ``clock`` counts its decode steps; ``ends`` is a heap of (clock at which a request has all tokens, its index, the
-    request, its context less the clock). ``produced`` remembers the tokens of requests that left before their end.
+    request, its context less the clock). ``paused`` are entries of those that take no part for now, with what is left
+    and the whole context. ``produced`` remembers the tokens of requests that left before their end.
     """
 
-    __slots__ = ("as_one", "clock", "context_tokens", "ends", "output_tokens", "produced")
+    __slots__ = ("as_one", "clock", "context_tokens", "ends", "output_tokens", "paused", "produced")
 
     def __init__(self, output_tokens: Sequence[int], as_one: bool):
         self.output_tokens = output_tokens
@@ -28,7 +29,18 @@ class Decoding:
         self.clock = 0
         self.context_tokens = 0
         self.ends: list[tuple[int, int, QueuedRequest, int]] = []
+        self.paused: list[tuple[int, int, QueuedRequest, int]] = []
         self.produced: dict[int, int] = {}
+
+    def serve_only(self, function: Function | None) -> None:
+        """From now on only requests of ``function`` take steps (``None``: all do)."""
+        clock = self.clock
+        everyone = self.paused + [(end - clock, i, request, base + clock) for end, i, request, base in self.ends]
+        self.paused = [entry for entry in everyone if function is not None and entry[2].function is not function]
+        going = [entry for entry in everyone if function is None or entry[2].function is function]
+        self.ends = [(clock + left, index, request, tokens - clock) for left, index, request, tokens in going]
+        heapify(self.ends)
+        self.context_tokens = sum(tokens for _, _, _, tokens in going)
 
     def left_after_prefill(self, request: QueuedRequest) -> int:
         """Tokens it will still produce once its prefill has yielded one."""
@@ -63,6 +75,11 @@ class Decoding:
 
     def leave(self, request: QueuedRequest) -> None:
         """It is taken out before its end; its tokens so far count when it comes back."""
+        for paused in self.paused:
+            if paused[2] is request:
+                self.paused.remove(paused)
+                self.produced[request.index] = self.output_tokens[request.index] - paused[0]
+                return
         entry = next(entry for entry in self.ends if entry[2] is request)
         self.ends.remove(entry)
         heapify(self.ends)

@@ -126,11 +126,21 @@ class SimulatedBackend:
 
     # ------------------------------------------------------------------ steps
 
-    def run(self, instance: Instance, prefill: Sequence[PrefillChunk], at_most: int) -> SimulatedRun:
+    def _batch(self, instance: Instance) -> tuple[StepModel, Decoding]:
         batch = self._batches.get(instance.id)
         if batch is None:
             batch = self._model_of(instance), Decoding(self._output_tokens, self._as_one)
             self._batches[instance.id] = batch
+        return batch
+
+    def set_mode(self, instance: Instance, merged: Function | None) -> Pause:
+        model, decoding = self._batch(instance)
+        decoding.serve_only(merged)
+        switches = (instance.merged is not None) + (merged is not None)
+        return Pause(self._env, switches * model.switch_s)
+
+    def run(self, instance: Instance, prefill: Sequence[PrefillChunk], at_most: int) -> SimulatedRun:
+        batch = self._batch(instance)
         adapters, rank = _adapters_in_use(instance)
         run = SimulatedRun(self._env, *batch, prefill, at_most, adapters, rank)
         run.start(self._clocks[instance.gpu.index], self._count)
@@ -151,8 +161,10 @@ class SimulatedBackend:
 
 
 def _adapters_in_use(instance: Instance) -> tuple[int, int]:
-    """Distinct adapters of the running batch, and their largest rank."""
+    """Distinct adapters of the running batch that are applied beside the weights, and their largest rank."""
     function = instance.function
+    if instance.merged is not None:
+        return 0, 0
     if function is not None:
         return 1, function.rank
     ranks = [served.rank for served, users in instance.adapters.items() if users]

@@ -23,16 +23,18 @@ _IS_SPARE = attrgetter("is_spare")
 class Running:
     """A request in a running batch: implements :class:`simlora.views.RunningRequest`.
 
-    ``joined`` is its instance's count of decode steps when its prefill ended.
+    ``joined`` is its instance's count of decode steps when its prefill ended, ``paused`` the count since which it takes
+    no part because another's adapter is merged.
     """
 
-    __slots__ = ("_instance", "joined", "prefill_left", "request")
+    __slots__ = ("_instance", "joined", "paused", "prefill_left", "request")
 
     def __init__(self, request: QueuedRequest, instance: Instance):
         self.request = request
         self._instance = instance
         self.prefill_left = request.prompt_tokens
         self.joined = 0
+        self.paused: int | None = None
 
     @property
     def context_tokens(self) -> int:
@@ -44,7 +46,10 @@ class Running:
     @property
     def produced(self) -> int:
         """Tokens produced since it was admitted."""
-        return 0 if self.prefill_left else self._instance.decode_steps - self.joined + 1
+        if self.prefill_left:
+            return 0
+        steps = self._instance.decode_steps if self.paused is None else self.paused
+        return steps - self.joined + 1
 
     def __repr__(self) -> str:
         return f"<running {self.request.index}: {self.context_tokens} tokens>"
@@ -140,6 +145,7 @@ class Instance:
         "keep_until_s",
         "kv",
         "last_used_s",
+        "merged",
         "on_demand",
         "ordinal",
         "own_container",
@@ -189,6 +195,7 @@ class Instance:
         self.held_bound_bytes = 0
         self.adapters: dict[Function, int] = {}
         self.adapter_slots = 1
+        self.merged: Function | None = None
         self.last_used_s = 0.0
         self.has_run = False
         self.since_s = 0.0

@@ -64,9 +64,28 @@ class Batches:
         self._cluster.count_bound(request.function, -1)
 
     def steps_that_fit(self, instance: Instance) -> int:
-        """Steps for which the KV of all in the batch can grow by a token each."""
-        per_step_bytes = len(instance.running) * instance.backbone.kv_bytes_per_token
-        return instance.kv.free_bytes // per_step_bytes
+        """Steps for which the KV of all in the batch that do not pause can grow by a token each."""
+        going = len(instance.running)
+        if instance.merged is not None:
+            going = sum(running.request.function is instance.merged for running in instance.running.values())
+        return instance.kv.free_bytes // (going * instance.backbone.kv_bytes_per_token)
+
+    def prefilling(self, instance: Instance) -> int:
+        """Requests with prompt left to compute that do not pause."""
+        if instance.merged is None:
+            return len(instance.prefilling)
+        return sum(running.paused is None for running in instance.prefilling)
+
+    def pause_others(self, instance: Instance) -> None:
+        """Requests of functions other than the one whose adapter has been merged pause, the others go on."""
+        merged, now = instance.merged, instance.decode_steps
+        for running in instance.running.values():
+            pauses = merged is not None and running.request.function is not merged
+            if pauses and running.paused is None:
+                running.paused = now
+            elif not pauses and running.paused is not None:
+                running.joined += now - running.paused
+                running.paused = None
 
     def grow(self, instance: Instance, chunks: Sequence[PrefillChunk], steps: int) -> None:
         """``steps`` steps have been done: every request that decoded holds as many tokens more."""
@@ -74,7 +93,8 @@ class Batches:
         prefilled = {chunk.request.index: chunk.last for chunk in chunks}
         total = 0
         for index, running in instance.running.items():
-            decoded = 0 if running.prefill_left else steps - (index in prefilled)
+            still = running.prefill_left or running.paused is not None
+            decoded = 0 if still else steps - (index in prefilled)
             held[index] += decoded * per_token
             total += decoded * per_token
         instance.kv.take(total)

@@ -68,9 +68,28 @@ def check_admission(policy: Any, at: Instance, decision: Dispatch, batch_ends_as
         )
     if decision.admit and at.running and batch_ends_as_one:
         refuse(policy, now_s, f"admits to the running batch of {at}, which ends as one")
+    if decision.merge is not None:
+        _check_merge(policy, at, decision, decision.merge, batch_ends_as_one, now_s)
     for value in (decision.chunk_tokens, decision.ask_again_after_steps):
         if value is not None and value < 1:
             refuse(policy, now_s, f"chunk_tokens and ask_again_after_steps must be at least 1 (found {value})")
+
+
+def _check_merge(
+    policy: Any, at: Instance, decision: Dispatch, merge: Function, batch_ends_as_one: bool, now_s: float
+) -> None:
+    """An adapter to merge is served there, some request of it runs, and no other joins."""
+    if not isinstance(merge, Function) or not at.serves(merge):
+        refuse(policy, now_s, f"merges the adapter of {merge}, which {at} does not serve")
+    if batch_ends_as_one:
+        refuse(policy, now_s, f"merges the adapter of {merge.id} on {at}, whose batch ends as one")
+    leaving = [request.index for request in decision.preempt]
+    stays = [running.request for index, running in at.running.items() if index not in leaving]
+    for request in decision.admit:
+        if request.function is not merge:
+            refuse(policy, now_s, f"admits {request} while the adapter of {merge.id} is merged")
+    if not decision.admit and all(request.function is not merge for request in stays):
+        refuse(policy, now_s, f"merges the adapter of {merge.id} on {at}, of which nothing runs there")
 
 
 def check_route_to(policy: Any, instance: Any, function: Function, cluster: Cluster) -> Instance:

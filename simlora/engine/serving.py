@@ -101,12 +101,19 @@ class Server:
             if decision.until_s is not None:
                 self._env.timeout(decision.until_s - now_s).callbacks.append(partial(self._ring, instance))
             if instance.running:
+                self._check_goes_on(instance)
                 return UNBOUNDED
             if decision.until_s is None:
                 self._hand_back(instance)
                 return UNBOUNDED
             instance.wake = self._env.event()
             yield instance.wake
+
+    def _check_goes_on(self, instance: Instance) -> None:
+        merged = instance.merged
+        if merged is not None and all(running.paused is not None for running in instance.running.values()):
+            what = f"lets {instance} wait, where all requests pause for the adapter of {merged.id}"
+            refuse(self._batching, self._env.now, what)
 
     def _ring(self, instance: Instance, alarm: simpy.Event) -> None:
         """The time a policy wanted to wait is over; of no concern to an instance without work."""
@@ -155,6 +162,10 @@ class Server:
         if instance.function is None:
             for request in decision.admit:
                 yield from self._adapter(instance, request)
+        if decision.merge is not instance.merged:
+            yield self._engine.backend.set_mode(instance, decision.merge).done
+            instance.merged = decision.merge
+            self._batch.pause_others(instance)
         now_s, size = self._env.now, len(instance.running)
         for request in decision.admit:
             self._batch.note_start(instance, request, now_s, size)
@@ -176,7 +187,7 @@ class Server:
         if self._batch.grows:
             at_most = min(at_most, self._steps_that_fit(instance))
         chunks = self._chunks(instance)
-        if chunks and not (chunks[-1].last and len(chunks) == len(instance.prefilling)):
+        if chunks and not (chunks[-1].last and len(chunks) == self._batch.prefilling(instance)):
             at_most = 1
         return chunks, self._engine.backend.run(instance, chunks, at_most)
 
@@ -189,6 +200,8 @@ class Server:
         for running in instance.prefilling:
             if budget <= 0:
                 break
+            if running.paused is not None:
+                continue
             request, left = running.request, running.prefill_left
             tokens = min(left, budget)
             budget -= tokens

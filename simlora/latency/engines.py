@@ -43,6 +43,7 @@ class LoraOverhead(Sourced):
     adapter_s: float = Field(ge=0)
     sequence_s: float = Field(ge=0)
     slot_bytes: int = Field(ge=0, description="device bytes of one slot beyond its adapter's own")
+    switch_s: float = Field(default=0.0, ge=0, description="merging an adapter into the weights, or taking it out")
 
 
 class Batching(Sourced):

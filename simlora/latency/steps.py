@@ -101,6 +101,7 @@ class ModelLatency:
         "kv_bytes_per_token",
         "name",
         "out_of_range",
+        "switch_s",
         "weights_bytes",
     )
 
@@ -136,6 +137,7 @@ class ModelLatency:
         self._host_lora_s = lora.step_s + lora.slot_s * self.adapter_slots - lora.adapter_s
         self._host_adapter_s = lora.adapter_s
         self._host_lora_sequence_s = lora.sequence_s
+        self.switch_s = lora.switch_s
         self._dispatch_s = prefill.dispatch_s
         self._request_s = prefill.request_s
 

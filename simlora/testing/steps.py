@@ -8,13 +8,23 @@ from collections.abc import Sequence
 class ConstantSteps:
     """Steps of ``step_s`` seconds whatever the batch, the first ``prefill_s``; implements the back-end's ``StepModel``.
 
-    ``host_part_s``: host seconds in each step, in which its GPU is idle.
+    ``host_part_s``: host seconds in each step, in which its GPU is idle; ``lora_s``: what unmerged adapters add to a
+    decode step; ``switch_s``: what merging one takes, or taking it out.
     """
 
-    def __init__(self, step_s: float, prefill_s: float | None = None, host_part_s: float = 0.0):
+    def __init__(
+        self,
+        step_s: float,
+        prefill_s: float | None = None,
+        host_part_s: float = 0.0,
+        lora_s: float = 0.0,
+        switch_s: float = 0.0,
+    ):
         self.step_s = step_s
         self.prefill_s = step_s if prefill_s is None else prefill_s
         self.host_part_s = host_part_s
+        self.lora_s = lora_s
+        self.switch_s = switch_s
 
     def prefill_load(self, prompt_tokens: Sequence[int]) -> tuple[int, float]:
         """All tokens, unpadded, and the sum of their squares."""
@@ -34,8 +44,8 @@ class ConstantSteps:
         return self.prefill_s
 
     def decode_line(self, batch: int, adapters: int, rank: int) -> tuple[float, float]:
-        """A step costs ``step_s`` and nothing per token of context."""
-        return self.step_s, 0.0
+        """A step costs ``step_s``, with unmerged adapters ``lora_s`` more, and nothing per token of context."""
+        return self.step_s + (self.lora_s if adapters else 0.0), 0.0
 
     def span_s(self, line: tuple[float, float], context_tokens: int, batch: int, steps: int) -> float:
         """``steps`` times a step."""

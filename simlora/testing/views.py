@@ -139,6 +139,7 @@ class FrozenInstance:
     last_used_s: float
     has_run: bool
     kv_bytes: int
+    merged: Function | None
     on_host: Collection[Function]
 
     def adapter_tier(self, function: Function) -> Tier | None:
@@ -231,6 +232,7 @@ class Snapshot:
         last_used_s: float = 0.0,
         has_run: bool = False,
         kv_bytes: int = 0,
+        merged: Function | None = None,
         on_host: Collection[Function] = (),
     ) -> FrozenInstance:
         """A process in ``container``; it maps its backbone's process if that exists and its backbone stage is done."""
@@ -257,6 +259,7 @@ class Snapshot:
             last_used_s=last_used_s,
             has_run=has_run,
             kv_bytes=kv_bytes,
+            merged=merged,
             on_host=on_host,
         )
         self._instances[instance.id] = instance
