@@ -32,6 +32,11 @@ class VirtualTime(simpy.Environment):
         for maker in ("event", "process", "timeout"):
             setattr(self, maker, getattr(self, maker))
 
+    @property
+    def exhausted(self) -> bool:
+        """Nothing is going to happen any more."""
+        return self.peek() == inf
+
 
 VirtualTime._now = VirtualTime.now
 
@@ -54,6 +59,10 @@ class WallClock(VirtualTime):
         self.lateness_s = array("d")
 
     @property
+    def exhausted(self) -> bool:
+        return not self._under_way and self.peek() == inf
+
+    @property
     def elapsed_s(self) -> float:
         """Seconds on the wall clock since the environment was made."""
         return self.at_s(time.monotonic())
@@ -74,7 +83,7 @@ class WallClock(VirtualTime):
         while not self._finished.empty():
             self._take(0.0)
         while (wait_s := self.peek() - self.elapsed_s) > 0:
-            if wait_s == inf and not self._under_way:
+            if self.exhausted:
                 raise EmptySchedule
             self._take(min(wait_s, LONGEST_SLEEP_S))
         self.lateness_s.append(self.elapsed_s - self.peek())

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import simpy
-
 from simlora.backends.base import Backend
+from simlora.clock import VirtualTime
 from simlora.cluster.cluster import Cluster
 from simlora.engine.batches import Batches
 from simlora.engine.estimates import ProfileEstimates
@@ -32,7 +31,7 @@ class Engine:
 
     def __init__(
         self,
-        env: simpy.Environment,
+        env: VirtualTime,
         system: SystemConfig,
         cluster: Cluster,
         backend: Backend,

@@ -5,7 +5,7 @@ Where one engine serves all functions of a backbone, the first of them stands fo
 
 from __future__ import annotations
 
-from math import floor, inf, isfinite
+from math import floor, isfinite
 from typing import TYPE_CHECKING
 
 import simpy
@@ -63,5 +63,5 @@ class Scaler:
             if not self._cluster.ongoing(function):
                 del self._active[function]
         # With nothing else to come no later tick would find anything changed: let the run notice that it has stalled.
-        if self._active and self._env.peek() < inf:
+        if self._active and not self._env.exhausted:
             self._next()

@@ -167,6 +167,10 @@ class Simulation:
             self._until_all_ended(engine)
         except EmptySchedule:
             raise StalledError(self._stalled(engine)) from None
+        self.let_go(engine)
+
+    def let_go(self, engine: Engine) -> None:
+        """All requests have ended: on until nothing idle is kept any longer, since that is billed too."""
         while engine.idler.waiting:
             self.env.step()
 

@@ -1,0 +1,226 @@
+"""The torch back-end: what the engine orders, done by processes, on the wall clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+from math import nan
+from pathlib import Path
+from typing import Any, cast
+
+import simpy
+
+from simlora.backends.base import PrefillChunk, Progress, Task
+from simlora.backends.decoding import Decoding
+from simlora.backends.torch_gpu.process import Worker
+from simlora.clock import WallClock
+from simlora.cluster.hardware import Node
+from simlora.cluster.processes import BackboneProcess, Instance
+from simlora.entities import Artifact, ArtifactKind, Backbone, Function, QueuedRequest, Tier
+from simlora.latency.engines import Stage
+
+LIMIT_S = 300.0
+"""No stage, load or run may take longer; a process that does is killed (assumption: limit of work)."""
+
+
+STAGES: Mapping[ArtifactKind | None, str] = {
+    ArtifactKind.CONTAINER: "interpreter",
+    ArtifactKind.LIBRARY: "library",
+    ArtifactKind.CONTEXT: "context",
+    ArtifactKind.KERNELS: "kernels",
+    None: "first_run",
+}
+"""What a process is asked for a stage that moves nothing."""
+
+
+class Work:
+    """Something a process was asked: implements :class:`simlora.backends.base.Task`."""
+
+    def __init__(self, env: WallClock, future: Future[Any]):
+        self._began_s = env.now
+        self._env = env
+        self.done = env.event()
+        env.when_done(future).callbacks.append(self._over)
+
+    def _over(self, event: simpy.Event) -> None:
+        if isinstance(event.value, Exception):
+            event.defused = True
+            self.done.fail(event.value)
+        else:
+            self.done.succeed(self._env.now - self._began_s)
+
+    def stop(self) -> None:
+        """It goes on to its end; nobody waits for it."""
+        self.done.defused = True
+
+
+class TorchRun:
+    """Steps of a process's batch: implements :class:`simlora.backends.base.Task`."""
+
+    def __init__(
+        self,
+        env: WallClock,
+        worker: Worker,
+        number: int,
+        decoding: Decoding,
+        prefill: Sequence[PrefillChunk],
+        steps: int,
+        future: Future[Any],
+    ):
+        self.done = env.event()
+        self._env = env
+        self._worker = worker
+        self._number = number
+        self._decoding = decoding
+        self._prefill = prefill
+        self._steps = steps
+        env.when_done(future).callbacks.append(self._over)
+
+    def stop(self) -> None:
+        if self._steps > 1:
+            self._worker.stop_run(self._number)
+
+    def _over(self, event: simpy.Event) -> None:
+        if isinstance(event.value, Exception):
+            event.defused = True
+            self.done.fail(event.value)
+            return
+        self._stepped(*cast(tuple[int, float], event.value))
+
+    def _stepped(self, steps: int, first_s: float) -> None:
+        first_token_s = self._env.at_s(first_s) if self._prefill else nan
+        finished = self._decoding.stepped(self._prefill, steps)
+        self.done.succeed(Progress(steps, finished, first_token_s))
+
+
+class TorchBackend:
+    """Implements :class:`simlora.backends.base.Backend`.
+
+    ``models`` and ``adapters`` name the folders of backbones and of functions' adapters; ``device_of`` the torch device
+    of a GPU by its index.
+    """
+
+    def __init__(
+        self,
+        env: WallClock,
+        *,
+        output_tokens: Sequence[int],
+        models: Mapping[Backbone, Path],
+        adapters: Mapping[Function, Path],
+        device_of: Callable[[int], str],
+        batch_ends_as_one: bool,
+    ):
+        self._env = env
+        self._output_tokens = output_tokens
+        self._models = models
+        self._adapters = adapters
+        self._device_of = device_of
+        self._as_one = batch_ends_as_one
+        self._workers: dict[int, Worker] = {}
+        self._backbones: dict[int, Worker] = {}
+        self._decoding: dict[int, Decoding] = {}
+        self._gone: dict[int, list[int]] = {}
+        self.steps = 0
+        self.runs = 0
+
+    # ------------------------------------------------------------------ cold start and loads
+
+    def stage(self, instance: Instance, stage: Stage, artifact: Artifact | None, source: Tier | None) -> Task:
+        worker = self._worker(instance)
+        if stage.artifact is ArtifactKind.BACKBONE:
+            if artifact is None:
+                return self._map(instance, worker)
+            return self._work(worker, "load", folder=self._folder(instance.backbone), cold=source is not Tier.HOST)
+        if stage.artifact is ArtifactKind.ADAPTER:
+            if instance.function is None:
+                return self._work(worker, "interpreter")
+            return self._adapter(worker, instance.function)
+        return self._work(worker, STAGES[stage.artifact])
+
+    def load_backbone(self, process: BackboneProcess, stage: Stage, checkpoint: Artifact, source: Tier) -> Task:
+        worker = Worker(self._device_of(process.gpu.index), repr(process))
+        self._backbones[process.id] = worker
+        for step in ("library", "context"):
+            worker.ask(step, LIMIT_S)
+        return self._work(worker, "load", folder=self._folder(process.backbone), cold=source is not Tier.HOST)
+
+    def _map(self, instance: Instance, worker: Worker) -> Task:
+        """The shared weights into a function's process: handles from the one that holds them, then the mapping."""
+        holder = self._backbones[instance.gpu.backbones[instance.backbone].id]
+        mapped: Future[Any] = Future()
+
+        def pass_on(exported: Future[bytes]) -> None:
+            if failure := exported.exception():
+                mapped.set_exception(failure)
+                return
+            how = {"folder": self._folder(instance.backbone), "handles": exported.result()}
+            worker.ask("map", LIMIT_S, **how).add_done_callback(partial(_copy_outcome, mapped))
+
+        holder.ask("export", LIMIT_S).add_done_callback(pass_on)
+        return Work(self._env, mapped)
+
+    def load_adapter(self, instance: Instance, function: Function, source: Tier) -> Task:
+        return self._adapter(self._worker(instance), function)
+
+    def _adapter(self, worker: Worker, function: Function) -> Task:
+        return self._work(worker, "adapter", name=function.id, folder=str(self._adapters[function]))
+
+    def fetch(self, artifact: Artifact, node: Node) -> Task:
+        """There is no remote store here: every file is on the machine (the cluster says so)."""
+        raise NotImplementedError("a remote store")
+
+    def _work(self, worker: Worker, what: str, **how: Any) -> Task:
+        return Work(self._env, worker.ask(what, LIMIT_S, **how))
+
+    def _worker(self, instance: Instance) -> Worker:
+        worker = self._workers.get(instance.id)
+        if worker is None:
+            worker = self._workers[instance.id] = Worker(self._device_of(instance.gpu.index), repr(instance))
+        return worker
+
+    def _folder(self, backbone: Backbone) -> str:
+        return str(self._models[backbone])
+
+    # ------------------------------------------------------------------ steps
+
+    def run(self, instance: Instance, prefill: Sequence[PrefillChunk], at_most: int) -> TorchRun:
+        decoding = self._decoding.get(instance.id)
+        if decoding is None:
+            decoding = self._decoding[instance.id] = Decoding(self._output_tokens, self._as_one)
+        chunks = [(c.request.index, c.request.function.id, c.tokens, c.past, c.last) for c in prefill]
+        steps = max(1, min(at_most, decoding.steps_ahead(prefill)))
+        self.runs += 1
+        self.steps += steps
+        how = {"number": self.runs, "chunks": chunks, "gone": self._gone.pop(instance.id, []), "at_most": steps}
+        worker = self._worker(instance)
+        future = worker.ask("run", LIMIT_S, **how)
+        return TorchRun(self._env, worker, self.runs, decoding, prefill, steps, future)
+
+    def leave(self, instance: Instance, request: QueuedRequest) -> None:
+        self._decoding[instance.id].leave(request)
+        self._gone.setdefault(instance.id, []).append(request.index)
+
+    # ------------------------------------------------------------------ what leaves
+
+    def end(self, instance: Instance) -> None:
+        self._decoding.pop(instance.id, None)
+        self._gone.pop(instance.id, None)
+        if worker := self._workers.pop(instance.id, None):
+            worker.end()
+
+    def end_backbone(self, process: BackboneProcess) -> None:
+        if worker := self._backbones.pop(process.id, None):
+            worker.end()
+
+    def close(self) -> None:
+        """End every process that is left; none survives this."""
+        for worker in (*self._workers.values(), *self._backbones.values()):
+            worker.kill()
+
+
+def _copy_outcome(to: Future[Any], done: Future[Any]) -> None:
+    if failure := done.exception():
+        to.set_exception(failure)
+    else:
+        to.set_result(done.result())

@@ -1,0 +1,119 @@
+"""A process that works for the engine: asked one thing after another, answering through futures."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from multiprocessing.connection import Connection
+from socket import socketpair
+from typing import Any, NamedTuple
+
+from simlora.errors import SimloraError
+
+LOOK_S = 0.2
+"""How often a silent process is looked after."""
+QUIT_S = 5.0
+"""Time to end in before it is killed."""
+AUTHKEY = os.urandom(32)
+"""Lets the processes of one run, and no others, hand each other memory."""
+
+
+class WorkFailedError(SimloraError):
+    """A process died, hung, or could not do what it was asked."""
+
+
+class _Asked(NamedTuple):
+    what: str
+    future: Future[Any]
+    deadline_s: float
+
+
+class Worker:
+    """A child process running :mod:`simlora.backends.torch_gpu.worker` on ``device``."""
+
+    def __init__(self, device: str, name: str):
+        self.name = name
+        ours, theirs = socketpair()
+        self._stops, their_stops = socketpair()
+        fds = theirs.fileno(), their_stops.fileno()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "simlora.backends.torch_gpu.worker", *map(str, fds), device],
+            pass_fds=fds,
+            env={**os.environ, "SIMLORA_AUTHKEY": AUTHKEY.hex()},
+            start_new_session=True,
+        )
+        theirs.close()
+        their_stops.close()
+        self._pipe = Connection(ours.detach())
+        self._asked: deque[_Asked] = deque()
+        self._lock = threading.Lock()
+        threading.Thread(target=self._listen, name=name, daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ask(self, what: str, limit_s: float, **how: Any) -> Future[Any]:
+        """Have it do ``what``; the future fails with :class:`WorkFailedError` if it can't, dies, or takes too long."""
+        future: Future[Any] = Future()
+        with self._lock:
+            self._asked.append(_Asked(what, future, time.monotonic() + limit_s))
+        try:
+            self._pipe.send((what, how))
+        except OSError:
+            self._all_fail()
+        return future
+
+    def stop_run(self, number: int) -> None:
+        """End the run of this number at its next step; one that is over already is not affected."""
+        try:
+            self._stops.send(number.to_bytes(8))
+        except OSError:
+            self._all_fail()
+
+    def _listen(self) -> None:
+        """Until it is gone: answers to futures; a process that outstays a limit is killed."""
+        try:
+            while True:
+                if self._pipe.poll(LOOK_S):
+                    self._answer(*self._pipe.recv())
+                elif self._asked and time.monotonic() > self._asked[0].deadline_s:
+                    self._process.kill()
+        except (EOFError, OSError):
+            self._all_fail()
+
+    def _answer(self, good: bool, value: Any) -> None:
+        with self._lock:
+            asked = self._asked.popleft()
+        if good:
+            asked.future.set_result(value)
+        else:
+            asked.future.set_exception(WorkFailedError(f"{self.name}: {asked.what}: {value}"))
+
+    def _all_fail(self) -> None:
+        with self._lock:
+            asked, self._asked = list(self._asked), deque()
+        for what, future, deadline_s in asked:
+            late = "took too long and was killed" if time.monotonic() > deadline_s else "its process ended"
+            future.set_exception(WorkFailedError(f"{self.name}: {what}: {late}"))
+
+    def end(self) -> None:
+        """Have it quit, and see to it that it does, without waiting for it here."""
+        self.ask("quit", QUIT_S)
+        threading.Thread(target=self._see_it_end, daemon=True).start()
+
+    def _see_it_end(self) -> None:
+        try:
+            self._process.wait(QUIT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it now, and wait until it is gone."""
+        self._process.kill()
+        self._process.wait()

@@ -1,0 +1,76 @@
+"""A run on the wall clock: the engine and the policies of a simulation, the work done by processes on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from simlora.backends.torch_gpu.backend import TorchBackend
+from simlora.clock import WallClock
+from simlora.cluster.config import ClusterConfig
+from simlora.engine import RunRecord, Simulation
+from simlora.engine.engine import Engine
+from simlora.entities import Backbone, Function
+from simlora.systems.config import SystemConfig
+from simlora.workload import Workload
+
+
+class RealRun(Simulation):
+    """A :class:`simlora.engine.Simulation` whose seconds are real.
+
+    ``models`` and ``adapters`` name the folders of backbones and of functions' adapters; GPU ``i`` of the cluster is
+    torch's device ``cuda:i``, or the processor for ``device = "cpu"``. Estimates are the profile's, as in a simulation.
+    """
+
+    def __init__(
+        self,
+        system: SystemConfig,
+        *,
+        functions: Sequence[Function],
+        workload: Workload,
+        cluster: ClusterConfig,
+        profile: str,
+        seed: int,
+        models: Mapping[Backbone, Path],
+        adapters: Mapping[Function, Path],
+        device: str,
+        base_dir: Path = Path(),
+    ):
+        self._models = models
+        self._adapters = adapters
+        self._device = device
+        super().__init__(
+            system,
+            functions=functions,
+            workload=workload,
+            cluster=cluster,
+            profile=profile,
+            seed=seed,
+            base_dir=base_dir,
+        )
+
+    def environment(self) -> WallClock:
+        return WallClock()
+
+    def worker(self) -> TorchBackend:
+        assert isinstance(self.env, WallClock)
+        return TorchBackend(
+            self.env,
+            output_tokens=self.workload.output_tokens.tolist(),
+            models=self._models,
+            adapters=self._adapters,
+            device_of=lambda gpu: f"cuda:{gpu}" if self._device == "cuda" else self._device,
+            batch_ends_as_one=self.system.completion == "batch_end",
+        )
+
+    def let_go(self, engine: Engine) -> None:
+        """Nobody waits for keep-alive to pass; what is idle ends here."""
+
+    def run(self, horizon_s: float | None = None, progress: Callable[[float], None] | None = None) -> RunRecord:
+        """As a simulation's; no process is left behind, whatever happens."""
+        backend: Any = self.backend
+        try:
+            return super().run(horizon_s, progress)
+        finally:
+            backend.close()
