@@ -77,6 +77,14 @@ def test_a_regular_function_is_let_go_and_loaded_in_time() -> None:
     assert loads == pytest.approx([CALLS[n][0] + 540.0 for n in range(2, 7)])
 
 
+def test_a_call_puts_off_the_load_that_was_due() -> None:
+    """Called again after 5 minutes, it is loaded 0.9 x 5 minutes after that call, not 9 after the one before."""
+    calls = [*CALLS[:4], (CALLS[3][0] + 310.0, 0, 100, 10)]
+    record = Scenario("insta-infer", [FUNCTION], make_workload([*calls, (5000.0, 0, 100, 10)]), BOTH).run()
+    loads = [row["at_s"] for row in record.events.to_pylist() if row["why"] == "its window opens"]
+    assert next(at_s for at_s in loads if at_s > calls[-1][0]) == pytest.approx(calls[-1][0] + 270.0)
+
+
 def test_it_holds_memory_a_fraction_of_the_time_of_a_keep_alive_that_is_as_warm() -> None:
     def held_s(keepalive: object, preloading: str) -> float:
         keys = {"keepalive": keepalive, "preloading": preloading}

@@ -64,6 +64,16 @@ def test_the_clock_of_an_eviction_lifts_what_is_called_after_it() -> None:
     assert leaving(policy, there) == [F2]
 
 
+def test_calls_are_forgotten_with_the_last_instance() -> None:
+    """Of priority 3 when it goes, F0 comes back with 3 + 1, below F1's 5; with its old calls it would have 3 + 4."""
+    there = world(900.0, 800.0, 950.0)
+    policy = faascache(there, [F0] * 3 + [F1] * 5 + [F2] * 12)
+    policy.observe(InstanceStopped(20.0, 0, F0, 0, EVICTED))
+    policy.observe_arrival(F0, 21.0)
+    policy.observe(InstanceStarted(21.0, 3, F0, 0, 3, True, ""))
+    assert leaving(policy, there) == [F0]
+
+
 def test_an_end_by_keep_alive_moves_no_clock() -> None:
     there = world(900.0, 800.0, 700.0)
     one, other = faascache(there, [F0, F1, F2]), faascache(there, [F0, F1, F2])
