@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import pandas as pd
 import pytest
 
 from simlora.study.experiment import read_study
@@ -69,3 +70,12 @@ def test_tables_hold_every_system(timeline_run: Path, script: Script) -> None:
     lines = list(script("tables.py").report(timeline_run))
     for system in ("insta-infer", "serverless-llm", "serverless-lora", "no host cache", "kill on use"):
         assert sum(line.startswith(f"| {system} |") for line in lines) >= 2
+
+
+def test_a_keep_alive_is_held_against_the_curve_at_its_own_memory(script: Script) -> None:
+    """Fixed ones hold 10 and 30 GB for 50 and 10 % cold calls: at 20 GB that makes 30 %."""
+    rows = [("fixed 9 s", 30.0, 0.1), ("fixed 1 s", 10.0, 0.5), ("mine", 20.0, 0.15)]
+    runs = pd.DataFrame([{"system": s, "memory_gb": gb, "cold": cold, "seed": 0} for s, gb, cold in rows])
+    own, curve = script("keep-alive/frontier.py").at_equal_memory(runs, "mine")
+    assert own.tolist() == [0.15]
+    assert curve.tolist() == [pytest.approx(0.3)]
