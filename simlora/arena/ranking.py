@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from simlora.results.statistics import Interval, mean_interval, paired_difference
+from simlora.arena.template import BOUND
+from simlora.results.statistics import Interval, gap_closed, mean_interval, paired_difference
 
 Row = Mapping[str, Any]
 OVERALL = "overall"
@@ -31,7 +32,8 @@ class Standing(NamedTuple):
     """A policy in one scenario. ``figures``: the columns of ``ORDERS`` with their intervals over seeds.
 
     ``difference``: of the column ranked by, this policy less the best registered one, paired over seeds; none for
-    that one itself.
+    that one itself. ``gap``: which share of the way from the worst registered policy to the bound it goes. The bound
+    has rank 0 and neither.
     """
 
     scenario: str
@@ -40,6 +42,7 @@ class Standing(NamedTuple):
     figures: Mapping[str, Interval]
     finished: float
     difference: Interval | None
+    gap: Interval | None
 
     @property
     def is_real(self) -> bool:
@@ -100,27 +103,27 @@ def _standings(scenario: str, rows: Sequence[Row], yours: str, order: Order) -> 
         by_policy.setdefault(row["system"], {})[row["seed"]] = row
     seeds = max(map(len, by_policy.values()), default=0)
     whole = {policy: own for policy, own in by_policy.items() if len(own) == seeds}
+    bound = whole.pop(BOUND, None)
     ranked = sorted(whole, key=lambda policy: (*_place(whole[policy].values(), order), policy))
-    best = next((policy for policy in ranked if policy != yours), None)
-    return [
-        Standing(
-            scenario,
-            at,
-            policy,
-            {one.column: mean_interval(_column(whole[policy], one)) for one in ORDERS.values()},
-            _finished(whole[policy].values()),
-            _difference(whole[policy], whole[best], order) if best is not None and policy != best else None,
-        )
-        for at, policy in enumerate(ranked, start=1)
-    ]
+    rivals = [whole[policy] for policy in ranked if policy != yours]
+    standings = []
+    for at, policy in enumerate(ranked, start=1):
+        own = whole[policy]
+        apart = _over_seeds(paired_difference, order, own, rivals[0]) if rivals and own is not rivals[0] else None
+        gap = _over_seeds(gap_closed, order, own, rivals[-1], bound) if rivals and bound is not None else None
+        standings.append(Standing(scenario, at, policy, _figures(own), _finished(own.values()), apart, gap))
+    if bound is not None:
+        standings.append(Standing(scenario, 0, BOUND, _figures(bound), 1.0, None, None))
+    return standings
 
 
-def _column(by_seed: Mapping[int, Row], order: Order) -> list[float]:
-    return [by_seed[seed][order.column] for seed in sorted(by_seed)]
+def _figures(by_seed: Mapping[int, Row]) -> dict[str, Interval]:
+    return {order.column: _over_seeds(mean_interval, order, by_seed) for order in ORDERS.values()}
 
 
-def _difference(own: Mapping[int, Row], best: Mapping[int, Row], order: Order) -> Interval:
-    return paired_difference(_column(own, order), _column(best, order))
+def _over_seeds(statistic: Callable[..., Interval], order: Order, *sides: Mapping[int, Row]) -> Interval:
+    """A statistic of the column ranked by, of one side or several, seed by seed."""
+    return statistic(*([side[seed][order.column] for seed in sorted(side)] for side in sides))
 
 
 def _finished(rows: Iterable[Row]) -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simlora.arena.ranking import ORDERS, OVERALL, Standing
 from simlora.arena.timing import DecisionTime, Times
+from simlora.results.statistics import Interval
 from simlora.study.tables import ONE_SEED, interval_text
 
 if TYPE_CHECKING:
@@ -25,13 +27,13 @@ FIGURES = {
     "cost_effectiveness": _Figure("cost-effectiveness", ".3g"),
 }
 TOGETHER = (
-    "geometric means of TTFT and cost-effectiveness over the scenarios, the sum of cost; of decision times the mean of "
-    "all calls and the longest p99"
+    "over all scenarios: geometric means of TTFT and cost-effectiveness, the mean of SLO attainment, the sum of cost"
 )
-HOW_SURE = (
-    "all: mean over seeds and its 95 % interval; differences are paired over seeds, * leaves out 0, and the seeds "
-    "are enough to say so"
+COLUMNS = (
+    "less the best: registered one, paired over seeds; gap closed: from the worst registered policy (0 %) to what "
+    "nothing beats on this engine (100 %); decision: processor time of a call, its mean and p99 (over all the longest)"
 )
+HOW_SURE = "means over seeds, 95 % intervals; * the interval leaves out 0, and the seeds are enough to say so"
 
 
 def ranking_tables(
@@ -41,7 +43,7 @@ def ranking_tables(
     for scenario in dict.fromkeys(one.scenario for one in standings):
         of_scenario = [one for one in standings if one.scenario == scenario]
         seeds = next(iter(of_scenario[0].figures.values())).n
-        together = f"{TOGETHER}\n{HOW_SURE if seeds > 1 else ONE_SEED}"
+        together = f"{TOGETHER}\n{COLUMNS}\n{HOW_SURE if seeds > 1 else ONE_SEED}"
         yield _table(of_scenario, _times_of(scenario, times), why.get(scenario, together), yours, by)
 
 
@@ -54,22 +56,22 @@ def _table(standings: Sequence[Standing], times: Mapping[str, DecisionTime], why
     table.add_column("policy", no_wrap=True)
     lost = any(one.finished < 1 for one in standings)
     titles = [figure.title for figure in FIGURES.values()]
-    titles.insert(1, f"{ranked.title.partition(' (')[0]} less the best registered")
-    for title in [*titles, *(["finished"] if lost else []), "decision (us): mean, p99"]:
+    titles[1:1] = ["less the best", "gap closed"]
+    for title in [*titles, *(["finished"] if lost else []), "decision (us)"]:
         table.add_column(title, justify="right", overflow="fold")
     for one in standings:
         cells = [interval_text(one.figures[column], figure.form) for column, figure in FIGURES.items()]
-        cells.insert(1, _difference(one, ranked.form))
+        cells[1:1] = [_difference(one, ranked.form), interval_text(one.gap, ".0%") if one.gap else ""]
         cells += [f"{one.finished:.1%}"] if lost else []
         time = times.get(one.policy)
         cells.append(f"{time.mean_us:,.0f}, {time.p99_us:,.0f}" if time and time.calls else "-")
-        table.add_row(str(one.rank), one.policy, *cells, style="bold" if one.policy == yours else None)
+        table.add_row(str(one.rank or ""), one.policy, *cells, style="bold" if one.policy == yours else None)
     return table
 
 
 def _difference(one: Standing, form: str) -> str:
     if one.difference is None:
-        return "best"
+        return "best" if one.rank else ""
     signed = f"+{form}"
     return interval_text(one.difference, signed, "*" if one.is_real else "")
 
@@ -101,20 +103,15 @@ def ranking_rows(standings: Sequence[Standing], yours: str) -> list[dict[str, An
             "yours": one.policy == yours,
             "seeds": next(iter(one.figures.values())).n,
             "finished": one.finished,
-            **{
-                f"{column}{part}": value
-                for column, interval in one.figures.items()
-                for part, value in (("", interval.estimate), ("_low", interval.low), ("_high", interval.high))
-            },
-            **_difference_row(one),
+            **{key: value for name, found in one.figures.items() for key, value in _parts(name, found).items()},
+            **_parts("difference", one.difference),
+            "difference_is_real": one.is_real,
+            **_parts("gap_closed", one.gap),
         }
         for one in standings
     ]
 
 
-def _difference_row(one: Standing) -> dict[str, Any]:
-    found = one.difference
-    nan = float("nan")
-    values = (nan, nan, nan) if found is None else (found.estimate, found.low, found.high)
-    named = dict(zip(("difference", "difference_low", "difference_high"), values, strict=True))
-    return {**named, "difference_is_real": one.is_real}
+def _parts(name: str, found: Interval | None) -> dict[str, float]:
+    values = (math.nan,) * 3 if found is None else (found.estimate, found.low, found.high)
+    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))

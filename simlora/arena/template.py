@@ -14,8 +14,11 @@ from simlora.errors import unknown_name
 from simlora.policies.base import ROLES
 from simlora.policies.registry import policies_of
 from simlora.study.store import one_message
+from simlora.systems import load_system
 
 HERE = Path(__file__).parent
+BOUND = "bound"
+"""What nothing beats, on the engine of the role's system; its policies are never asked."""
 
 
 @cache
@@ -66,8 +69,8 @@ def experiment(role: str, options: Mapping[str, Any], seeds: int) -> dict[str, A
         **tomllib.loads((HERE / "experiment.toml").read_text(encoding="utf-8")),
         "scenario": fought,
         "system": [
-            {"name": name, "base": ring.base, "fewest": False, **ring.keys, role: table}
-            for name, table in tables.items()
+            *({"name": name, "base": ring.base, "fewest": False, **ring.keys, role: t} for name, t in tables.items()),
+            {"name": BOUND, "base": BOUND, "engine": load_system(ring.base).engine},
         ],
     }
 

@@ -76,7 +76,7 @@ def measure_all(cells: Sequence[Cell], digests: Mapping[Group, str], role: str, 
     What was measured of the very same cell before is taken from ``decision_times.csv``, which is written anew.
     """
     known = _read(out / FILE)
-    first = {(cell.system, cell.scenario): cell for cell in reversed(cells)}
+    first = {(cell.system, cell.scenario): cell for cell in reversed(cells) if cell.config.evaluation == "simulation"}
     keys = {place: (*place, cell_key(cell, digests[cell.group])) for place, cell in first.items()}
     times: Times = {}
     progress.begin("decision times", len(first), sum(key in known for key in keys.values()))

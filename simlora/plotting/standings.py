@@ -20,6 +20,8 @@ POLICY_IN, PANEL_IN = 0.17, 0.55
 def standings_figure(standings: pd.DataFrame, column: str = "ttft_mean_s") -> Picture:
     """``column`` of each policy with its interval, in a panel for each scenario; the row of the user's own is marked.
 
+    A dashed line is the bound, which has rank 0.
+
     ``standings``: columns ``scenario, policy, yours, rank`` and ``column`` with its ``_low`` and ``_high``, as in an
     arena's ``ranking.csv``. Policies stand in the order of the last scenario, which is all together; those that did not
     run in all of them come last.
@@ -29,6 +31,7 @@ def standings_figure(standings: pd.DataFrame, column: str = "ttft_mean_s") -> Pi
     panels = list(dict.fromkeys(data["scenario"]))
     together = data[data["scenario"] == panels[-1]]
     order = list(dict.fromkeys([*together["policy"], *data["policy"]]))
+    order = [policy for policy in order if (data["rank"][data["policy"] == policy] > 0).any()]
     rows = -(-len(panels) // COLUMNS)
     with mpl.rc_context(LOOK):
         height_in = rows * (PANEL_IN + POLICY_IN * len(order))
@@ -43,7 +46,10 @@ def standings_figure(standings: pd.DataFrame, column: str = "ttft_mean_s") -> Pi
     return Picture(figure, data)
 
 
-def _draw(axes: Axes, rows: pd.DataFrame, order: list[str], share: bool) -> None:
+def _draw(axes: Axes, found: pd.DataFrame, order: list[str], share: bool) -> None:
+    rows = found[found["rank"] > 0]
+    for bound in found["estimate"][found["rank"] == 0]:
+        axes.axvline(bound, color="#666666", linewidth=0.8, linestyle=(0, (2, 2)))
     for yours, own in rows.groupby("yours"):
         look: dict[str, Any] = {"color": YOURS if yours else OTHERS, "marker": "D" if yours else "o", "markersize": 3.5}
         places = [order.index(policy) for policy in own["policy"]]
@@ -52,7 +58,7 @@ def _draw(axes: Axes, rows: pd.DataFrame, order: list[str], share: bool) -> None
     axes.set_ylim(len(order) - 0.5, -0.5)
     for policy in rows[rows["yours"]]["policy"]:
         axes.axhspan(order.index(policy) - 0.5, order.index(policy) + 0.5, color=YOURS, alpha=0.12, linewidth=0)
-    if far_apart(rows, share):
+    if far_apart(found, share):
         axes.set_xscale("log")
         log_ticks(axes.xaxis)
     else:

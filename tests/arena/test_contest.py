@@ -58,11 +58,12 @@ def test_it_ranks_yours_among_all_registered_policies(arena: Arena, capsys: pyte
     assert list(dict.fromkeys(row["scenario"] for row in ranked)) == ["calm", "busy", "overall"]
     for scenario in ("calm", "busy", "overall"):
         policies = {row["policy"] for row in ranked if row["scenario"] == scenario}
-        assert policies == {"Mine (yours)", *policies_of("keepalive")}
+        assert policies == {"Mine (yours)", *policies_of("keepalive"), "bound"}
     assert [row["policy"] for row in ranked if row["yours"] == "True"] == ["Mine (yours)"] * 3
     shown = capsys.readouterr().out
     assert "it is small" in shown
-    assert "less the best registered" in shown
+    assert "less the best" in shown
+    assert all(0.0 <= float(row["gap_closed"] or 0) <= 1.0 for row in ranked), "somebody beats the bound"
     assert (out / "figures" / "arena.pdf").stat().st_size > 0
 
 

@@ -50,6 +50,14 @@ def test_more_is_better_where_it_is() -> None:
         assert rank([dear, cheap], "mine", by)[0].policy == first, by
 
 
+def test_the_share_of_the_gap_is_from_the_worst_registered_policy_to_the_bound() -> None:
+    *ranked, bound, _, _, _, _ = rank(rows({"a": 2.0, "b": 5.0, "mine": 3.0, "bound": 1.0}), "mine", "ttft")
+    assert (bound.policy, bound.rank, bound.gap, bound.difference) == ("bound", 0, None, None)
+    assert [(one.policy, one.gap and one.gap.estimate) for one in ranked] == [
+        ("a", pytest.approx(0.75)), ("mine", pytest.approx(0.5)), ("b", pytest.approx(0.0)),
+    ]  # fmt: skip
+
+
 def test_who_loses_requests_comes_after_who_does_not() -> None:
     quick, slow = row("light", "quick", 0, 0.1, finished=9), row("light", "slow", 0, 5.0)
     assert [one.policy for one in rank([quick, slow], "mine", "ttft")[:2]] == ["slow", "quick"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simlora.arena.template import HERE, experiment, name_of_yours, ring_of, scenarios, write_experiment
+from simlora.arena.template import BOUND, HERE, experiment, name_of_yours, ring_of, scenarios, write_experiment
 from simlora.errors import ConfigError
 from simlora.policies.base import ROLES
 from simlora.policies.registry import policies_of
@@ -27,13 +27,13 @@ def test_every_registered_policy_of_a_role_is_in_its_experiment(role: str, tmp_p
     path = write_experiment(experiment(role, {"policy": first}, 1), tmp_path)
     grid = build_grid(read_study(path))
     systems = grid.systems["base"]
-    assert list(systems) == [name_of_yours(first), *policies_of(role)]
+    assert list(systems) == [name_of_yours(first), *policies_of(role), BOUND]
     for name in policies_of(role):
         assert getattr(systems[name].config, role)["policy"] == name
     base = build_grid(read_study(path)).systems["base"][first].config
     for other in ROLES:
         if other != role:
-            assert {getattr(one.config, other)["policy"] for one in systems.values()} == {
+            assert {getattr(own.config, other)["policy"] for name, own in systems.items() if name != BOUND} == {
                 getattr(base, other)["policy"]
             }
 
