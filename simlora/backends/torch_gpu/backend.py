@@ -184,10 +184,14 @@ class TorchBackend:
 
     # ------------------------------------------------------------------ steps
 
-    def run(self, instance: Instance, prefill: Sequence[PrefillChunk], at_most: int) -> TorchRun:
+    def _decoding_of(self, instance: Instance) -> Decoding:
         decoding = self._decoding.get(instance.id)
         if decoding is None:
             decoding = self._decoding[instance.id] = Decoding(self._output_tokens, self._as_one)
+        return decoding
+
+    def run(self, instance: Instance, prefill: Sequence[PrefillChunk], at_most: int) -> TorchRun:
+        decoding = self._decoding_of(instance)
         chunks = [(c.request.index, c.request.function.id, c.tokens, c.past, c.last) for c in prefill]
         steps = max(1, min(at_most, decoding.steps_ahead(prefill)))
         self.runs += 1
@@ -196,6 +200,11 @@ class TorchBackend:
         worker = self._worker(instance)
         future = worker.ask("run", LIMIT_S, **how)
         return TorchRun(self._env, worker, self.runs, decoding, prefill, steps, future)
+
+    def set_mode(self, instance: Instance, merged: Function | None) -> Task:
+        self._decoding_of(instance).serve_only(merged)
+        name = None if merged is None else merged.id
+        return self._work(self._worker(instance), "set_mode", adapter=name)
 
     def leave(self, instance: Instance, request: QueuedRequest) -> None:
         self._decoding[instance.id].leave(request)

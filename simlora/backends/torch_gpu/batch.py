@@ -40,10 +40,11 @@ class Batch:
     def __init__(self, model: Any, device: torch.device, mixed: bool):
         self.model = model
         self._device = device
-        self._mixed = mixed
+        self.mixed = mixed
         self.rows: list[Row] = []
         self._cache: Any = None
         self._partial: dict[int, Any] = {}
+        self._paused: list[tuple[list[Row], Any]] = []
 
     # ------------------------------------------------------------------ steps
 
@@ -90,7 +91,7 @@ class Batch:
         places = torch.arange(past + ids.shape[1], device=self._device)
         mask = (places >= pads[:, None]).long()
         positions = (places[past:] - pads[:, None]).clamp(min=0)
-        more = {"adapter_names": adapters} if self._mixed else {}
+        more = {"adapter_names": adapters} if self.mixed else {}
         with torch.inference_mode():
             out = self.model(
                 input_ids=ids,
@@ -133,19 +134,32 @@ class Batch:
         gone = dict.fromkeys(requests)
         for request in requests:
             self._partial.pop(request, None)
-        stay = [i for i, row in enumerate(self.rows) if row.request not in gone]
-        if len(stay) == len(self.rows):
-            return
-        self.rows = [self.rows[i] for i in stay]
-        if not self.rows:
-            self._cache = None
-            return
-        longest = max(row.context for row in self.rows)
-        index = torch.tensor(stay, device=self._device)
-        kept = DynamicCache()
+        if any(row.request in gone for row in self.rows):
+            self._set(self._part([row.request not in gone for row in self.rows]))
+
+    def serve_only(self, adapter: str | None) -> None:
+        """Requests of other adapters pause; with ``None`` all go on."""
+        if self._paused:
+            rows, cache = self._paused.pop()
+            self._join(rows, cache)
+        if adapter is not None and any(row.adapter != adapter for row in self.rows):
+            self._paused.append(self._part([row.adapter != adapter for row in self.rows]))
+            self._set(self._part([row.adapter == adapter for row in self.rows]))
+
+    def _set(self, part: tuple[list[Row], Any]) -> None:
+        self.rows, self._cache = part
+
+    def _part(self, wanted: Sequence[bool]) -> tuple[list[Row], Any]:
+        """Some of its rows, with their KV no wider than the longest of them needs."""
+        places = [i for i, keep in enumerate(wanted) if keep]
+        rows = [self.rows[i] for i in places]
+        if not rows:
+            return [], None
+        longest = max(row.context for row in rows)
+        index, part = torch.tensor(places, device=self._device), DynamicCache()
         for i, layer in enumerate(self._cache.layers):
-            kept.update(layer.keys[index, :, -longest:].contiguous(), layer.values[index, :, -longest:].contiguous(), i)
-        self._cache = kept
+            part.update(layer.keys[index, :, -longest:].contiguous(), layer.values[index, :, -longest:].contiguous(), i)
+        return rows, part
 
 
 def _widened(x: torch.Tensor, length: int) -> torch.Tensor:

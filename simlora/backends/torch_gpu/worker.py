@@ -38,6 +38,8 @@ class Process:
         self._folder = Path()
         self._batch: Batch | None = None
         self._adapters: list[str] = []
+        self._merged = False
+        self._shares = False
 
     # ------------------------------------------------------------------ the stages of a cold start
 
@@ -88,6 +90,7 @@ class Process:
 
         self._folder = Path(folder)
         self._tensors = weights.mapped(handles)
+        self._shares = True
 
     def adapter(self, name: str, folder: str) -> None:
         """An adapter, unmerged, into this process."""
@@ -118,6 +121,21 @@ class Process:
         batch = self._new_batch()
         batch.prefill([Chunk(0, self._adapters[0] if self._adapters else "", WARM_UP_TOKENS, 0, True)])
         batch.decode()
+        self._sync()
+
+    def set_mode(self, adapter: str | None) -> None:
+        """Merge this adapter into the weights, having taken out the one that was; none: all are unmerged."""
+        if self._shares:
+            raise RuntimeError("weights that others map cannot change")
+        if self._merged:
+            self._model.unmerge_adapter()
+        if adapter is not None:
+            self._model.set_adapter(adapter)
+            self._model.merge_adapter([adapter])
+        self._merged = adapter is not None
+        if self._batch is not None:
+            self._batch.mixed = len(self._adapters) > 1 and not self._merged
+            self._batch.serve_only(adapter)
         self._sync()
 
     # ------------------------------------------------------------------ what leaves
