@@ -27,7 +27,7 @@ GPU_ELEMENT_BYTES, CPU_ELEMENT_BYTES = 2, 4
 
 
 def read_part(folder: Path, part: str) -> pd.DataFrame:
-    """One row a case: what distinguishes it, and ``seconds``, the median of its samples; skipped cases are left out.
+    """One row a case: what distinguishes it, and its results, samples as their median; skipped cases are left out.
 
     Raises :class:`ConfigError` naming the file, if it is missing, holds something else or no measured case.
     """
@@ -38,14 +38,20 @@ def read_part(folder: Path, part: str) -> pd.DataFrame:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
             row = json.loads(line)
+            case = row.pop("case")
+            if not case or not row:
+                raise KeyError("a case or its results")
             if "skipped" not in row:
-                rest = {name: value for name, value in row.items() if name not in ("case", "seconds", "clocks")}
-                found.append({**row["case"], **rest, "seconds": float(np.median(row["seconds"]))})
+                found.append({**case, **{name: _median(value) for name, value in row.items()}})
         except (ValueError, KeyError, TypeError):
             raise ConfigError(f"{path}, line {number}: not a measured case (found {line[:60]!r})") from None
     if not found:
         raise ConfigError(f"{path}: every case was skipped")
     return pd.DataFrame(found)
+
+
+def _median(value: Any) -> Any:
+    return float(np.median(value)) if isinstance(value, list) else value
 
 
 def read_machine(folder: Path) -> dict[str, Any]:
@@ -81,7 +87,7 @@ def fit_measured(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, dic
         "name": name,
         "gpu": machine.get("gpu", machine["cpu"]),
         "label": "measured",
-        "source": _source(machine),
+        "source": source_of(machine),
         "valid": "the machine that was measured",
         "max_prefill_tokens": int(whole.m.max()),
         "max_batch": int(decode.batch.max()),
@@ -89,7 +95,7 @@ def fit_measured(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, dic
     }
     for part, ((coefficients, held), valid) in fits.items():
         stated = "; ".join(f"held-out {what}: {error}" for what, error in held.items())
-        head = {"label": "measured", "source": _source(machine), "valid": valid, "error": stated}
+        head = {"label": "measured", "source": source_of(machine), "valid": valid, "error": stated}
         profile[part] = head | coefficients
     return profile, {part: held for part, ((_, held), _) in fits.items()}
 
@@ -114,18 +120,19 @@ def _device(machine: dict[str, Any], transfers: pd.DataFrame, products: pd.DataF
     return {
         "title": machine.get("gpu", machine["cpu"]),
         "label": "measured",
-        "source": _source(machine),
+        "source": source_of(machine),
         "valid": "the machine that was measured",
         "memory_bytes": memory,
         "usable_bytes": memory,
         "hbm_bytes_per_s": float(2 * rate["on_device", "device"]),
         "flops_per_s": float((2 * products.m * products.n * products.k / products.seconds).max()),
         "pcie_bytes_per_s": float(to_device),
-        "pcie_source": f"measured: largest transfer, {_source(machine)}",
+        "pcie_source": f"measured: largest transfer, {source_of(machine)}",
     }
 
 
-def _source(machine: dict[str, Any]) -> str:
+def source_of(machine: dict[str, Any]) -> str:
+    """The command, the machine, the date and the versions."""
     on = machine.get("gpu", machine["cpu"])
     driver = machine.get("smi", {}).get("driver_version")
     versions = f"torch {machine['torch']}" + (f", driver {driver}" if driver else "")

@@ -6,6 +6,7 @@ all its layers, so that time per layer and time per step come apart.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +31,7 @@ def cases(plan: Plan) -> list[Case]:
 
 
 def measure(bench: Bench, case: Case) -> Mapping[str, Any]:
-    """``seconds``: one forward call on the host's clock; ``versions`` of what ran."""
+    """``seconds``: one forward call on the host's clock; ``first_s`` of the model's first; ``versions`` of what ran."""
     try:
         import peft
         import transformers
@@ -43,14 +44,18 @@ def measure(bench: Bench, case: Case) -> Mapping[str, Any]:
         return {"skipped": f"{needed} bytes do not fit"}
     model = build(bench, shape, layers, case["rank"])
     ids = torch.randint(shape.vocab, (batch, case["tokens"]), device=bench.device, generator=bench.rng)
-    versions = {"transformers": transformers.__version__, "peft": peft.__version__}
+    versions: dict[str, Any] = {"transformers": transformers.__version__, "peft": peft.__version__}
     with torch.inference_mode():
-        if case["phase"] == "prefill":
-            return {"seconds": bench.wall_s(lambda: model(ids, use_cache=True)), "versions": versions}
+        bench.sync()
+        began = time.perf_counter()
         cache = model(ids, use_cache=True).past_key_values
+        bench.sync()
+        versions["first_s"] = time.perf_counter() - began
+        if case["phase"] == "prefill":
+            return {"seconds": bench.wall_s(lambda: model(ids, use_cache=True)), **versions}
         last = ids[:, -1:]
         # Each call adds a token to the cache: a few dozen of them change the context by little.
-        return {"seconds": bench.wall_s(lambda: model(last, past_key_values=cache)), "versions": versions}
+        return {"seconds": bench.wall_s(lambda: model(last, past_key_values=cache)), **versions}
 
 
 def build(bench: Bench, shape: Shape, layers: int, rank: int) -> Any:

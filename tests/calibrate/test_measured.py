@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 import tomli_w
 
 from calibrate.measured import fit_measured
+from calibrate.measured_engine import fit_engine
 from simlora.errors import ConfigError
-from simlora.latency import load_profile
+from simlora.latency import load_backbone, load_engine, load_profile
 
 LAUNCH_S, WEIGHT_S, PAIR_S, BYTE_S = 4e-6, 3e-12, 1e-12, 1.25e-12
 MACHINE = {
@@ -94,7 +96,7 @@ def test_the_profile_says_where_it_comes_from_and_drives_a_model(measured: Path,
         (lambda folder: (folder / "gemm.jsonl").unlink(), r"gemm\.jsonl: not there; python -m calibrate.measure"),
         (lambda folder: (folder / "gemm.jsonl").write_text('{"case": {}}\n'), r"gemm\.jsonl, line 1: not a measured"),
         (lambda folder: (folder / "gemm.jsonl").write_text("12\n"), r"gemm\.jsonl, line 1: not a measured case"),
-        (lambda folder: (folder / "gemm.jsonl").write_text('{"skipped": ""}\n'), r"every case was skipped"),
+        (lambda folder: (folder / "gemm.jsonl").write_text('{"case": {"m": 1}, "skipped": ""}\n'), r"every case was skipped"),
         (lambda folder: (folder / "machine.json").unlink(), r"machine\.json"),
     ],
 )
@@ -102,3 +104,39 @@ def test_broken_measurements_are_one_message(measured: Path, change: Any, says: 
     change(measured)
     with pytest.raises(ConfigError, match=says):
         fit_measured(measured, "card-x")
+
+
+def test_the_engine_is_what_steps_take_beyond_their_kernels(measured: Path, tmp_path: Path) -> None:
+    """Steps made of the profile's kernels, 2 ms a step and 0.5 ms a layer; starts of stated lengths."""
+    profile, _ = fit_measured(measured, "card-x")
+    path = tmp_path / "card-x.toml"
+    path.write_text(tomli_w.dumps(profile))
+    loaded = load_profile(str(path), "no-engine")
+    rows = []
+    for layers in (4, 16, 32):
+        backbone = replace(load_backbone("llama-3.1-8b"), name=f"{layers}", layers=layers)
+        for phase, more_s in (("decode", 0.0), ("prefill", 0.03)):
+            model = loaded.model(backbone)
+            kernels_s = model.decode_step_s([256], [16]) if phase == "decode" else model.prefill_s([64], [16])
+            case = {"model": "llama-3.1-8b", "layers": layers, "rank": 16, "phase": phase, "batch": 1}
+            case["tokens"] = 256 if phase == "decode" else 64
+            seconds = kernels_s + 0.002 + 0.0005 * layers + more_s
+            rows.append((case, seconds, {"first_s": seconds + 0.7}))
+    write(measured, "transformers_step", rows)
+    starts = {"interpreter": 0.1, "torch": 3.0, "transformers": 2.0, "context": 0.4, "first_product": 0.2}
+    made = [({"step": step, "sample": 0}, s, {"wall_s": s, "bytes": 10**8}) for step, s in starts.items()]
+    write(measured, "process", made)
+    write(measured, "ipc", [({"tensors": n, "bytes": 1}, 0.0, {"export_s": [0.01], "map_s": [0.02]}) for n in (1, 291)])
+    table, error = fit_engine(measured, path, "eager-x")
+    assert table["host"]["step_s"] == pytest.approx(0.002, rel=0.02)
+    assert table["host"]["layer_s"] == pytest.approx(0.0005, rel=0.02)
+    assert table["prefill_host"]["dispatch_s"] == pytest.approx(0.03, rel=0.02)
+    assert error.median < 0.01
+    engine_path = tmp_path / "eager-x.toml"
+    engine_path.write_text(tomli_w.dumps(table))
+    stages = {stage.name: stage for stage in load_engine(str(engine_path)).stage}
+    assert stages["library"].seconds == pytest.approx(5.0)
+    assert stages["context"].seconds == pytest.approx(0.4)
+    assert stages["context"].device_bytes == 10**8
+    assert stages["backbone"].shared_s == pytest.approx(0.03)
+    assert stages["first_run"].seconds == pytest.approx(0.7)
