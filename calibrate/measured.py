@@ -43,7 +43,7 @@ def read_part(folder: Path, part: str) -> pd.DataFrame:
                 raise KeyError("a case or its results")
             if "skipped" not in row:
                 found.append({**case, **{name: _median(value) for name, value in row.items()}})
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise ConfigError(f"{path}, line {number}: not a measured case (found {line[:60]!r})") from None
     if not found:
         raise ConfigError(f"{path}: every case was skipped")
