@@ -98,7 +98,8 @@ class PckpExact(Knapsack):
         """A chain of stages in every container the function could go to, of which it goes to one."""
         items: list[_Item] = []
         firsts: dict[int, float] = {}
-        for container in (one.partial.container,) if one.partial else view.idle_containers.values():
+        by_id = [view.idle_containers[id_] for id_ in sorted(view.idle_containers)]
+        for container in [one.partial.container] if one.partial else by_id:
             before = -1
             for stage in self._missing(one.partial):
                 loads = self._loads_for_all(one.function, stage, container.gpu)
