@@ -53,7 +53,8 @@ def info(
 @app.command()
 def convert(
     trace: Trace,
-    file: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write: .csv or .parquet.")],
+    file: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write: .csv, .parquet or .jsonl.")],
+    to: Annotated[str, typer.Option(help="requests, timed-trace, mooncake, aiperf or azure-llm.")] = "requests",
     functions: Functions = None,
     options: Options = None,
     lengths: Lengths = "gsm8k",
@@ -61,12 +62,11 @@ def convert(
     rate_scale: Scale = 1.0,
     seed: Seed = 0,
 ) -> None:
-    """Write a trace as a file of requests: arrived_s, function, prompt_tokens, output_tokens."""
+    """Write a trace as a file: one that simlora reads, or one that a load generator replays."""
     from simlora.study.traffic import make_traffic, write_traffic
 
     made = make_traffic(trace, functions, options or (), lengths, duration_s, rate_scale, seed)
-    write_traffic(made, file)
-    typer.echo(f"{file}: {len(made.workload):,} requests")
+    typer.echo(write_traffic(made, file, to))
 
 
 @app.command()

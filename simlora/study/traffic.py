@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simlora.errors import ConfigError
+from simlora.errors import ConfigError, unknown_name
 from simlora.study.console import listing
 from simlora.study.functions import read_functions
 from simlora.study.generated import unnamed
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
 MINUTE_S = 60.0
 UNNAMED_FUNCTIONS = 8
-SUFFIXES = (".csv", ".parquet")
-FILES = (*SUFFIXES, ".csv.gz")
+FILES = (".csv", ".csv.gz", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -102,14 +101,24 @@ def traffic_table(traffic: Traffic) -> Table:
     return table
 
 
-def write_traffic(traffic: Traffic, path: Path) -> None:
-    """Write the requests; :class:`ConfigError` for another kind of file."""
-    from simlora.workload import write_requests
+def write_traffic(traffic: Traffic, path: Path, to: str) -> str:
+    """Write the requests in the format named ``to``; says how many, and who replays it.
 
-    if path.suffix not in SUFFIXES:
-        raise ConfigError(f"{path}: a file of requests ends in {' or '.join(SUFFIXES)}")
+    Raises :class:`ConfigError` for an unknown format or a file that does not end as its files do.
+    """
+    from simlora.workload.exports import FORMATS, NAMES_FUNCTIONS
+
+    if to not in FORMATS:
+        raise unknown_name("format", to, FORMATS)
+    kind = FORMATS[to]
+    if path.suffix not in kind.suffixes:
+        others = [name for name, other in FORMATS.items() if path.suffix in other.suffixes]
+        hint = f"; --to {' or '.join(others)} writes {path.suffix}" if others else ""
+        raise ConfigError(f"{path}: a file of format {to} ends in {' or '.join(kind.suffixes)}{hint}")
     with one_message(path):
-        write_requests(path, traffic.workload, traffic.functions)
+        kind.write(path, traffic.workload, traffic.functions)
+    lost = "" if to in NAMES_FUNCTIONS else f"; the format does not say for which of {len(traffic.functions)} functions"
+    return f"{path}: {len(traffic.workload):,} requests for {kind.description}{lost}"
 
 
 def write_replica(traffic: Traffic, path: Path, duration_s: float, seed: int) -> None:

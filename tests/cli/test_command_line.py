@@ -142,6 +142,8 @@ BAD = [
     (("trace", "info", "gama"), 'did you mean "gamma"'),
     (("trace", "info", "gamma", "--set", "cv"), "expected key=value"),
     (("trace", "convert", "gamma", "x.txt", "--set", "rate_per_s=1", "--set", "cv=1"), "ends in .csv or .parquet"),
+    (("trace", "convert", "gamma", "x.jsonl", "--set", "rate_per_s=1", "--set", "cv=1"), "timed-trace or mooncake"),
+    (("trace", "convert", "gamma", "x.csv", "--to", "mooncak", "--set", "rate_per_s=1", "--set", "cv=1"), '"mooncake"'),
     (("list", "system"), "systems"),
     (("new-policy", "preload", "x"), 'did you mean "preloading"'),
     (("arena", "preload", "my_policies:Recent"), 'did you mean "preloading"'),
@@ -177,6 +179,8 @@ def test_traces_can_be_looked_at_and_made_files(started, tmp_path):
     assert simlora("trace", "convert", "model/azure-2019-bursty", made, *options, cwd=tmp_path).returncode == 0
     shown = simlora("trace", "info", made, "--duration-s", "3600", cwd=tmp_path)
     assert "chat-a" in shown.stdout
+    replayed = simlora("trace", "convert", made, tmp_path / "t.jsonl", "--to", "timed-trace", cwd=tmp_path)
+    assert "timed_trace --self-timed" in replayed.stdout
     replica = tmp_path / "r.csv"
     fitted = simlora("trace", "fit", made, replica, "--replica-s", "7200", cwd=tmp_path)
     assert fitted.returncode == 0, fitted.stderr
