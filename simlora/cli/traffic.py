@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from simlora.cli.codes import BAD_INPUT
+
 app = typer.Typer(help="Real traces, trace models, generators and your own files.", no_args_is_help=True)
 
 Trace = Annotated[str, typer.Argument(help="A name of `trace list`, or a .csv or .parquet file.")]
@@ -86,3 +88,29 @@ def fit(
     made = make_traffic(trace, functions, options or (), "gsm8k", duration_s, rate_scale, seed)
     write_replica(made, file, replica_s, seed)
     typer.echo(f"{file}: a replica of {len(made.functions)} functions")
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A real trace of `trace list`.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Data folder; without it the one that SIMLORA_DATA names.", show_default=False)
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="The licence is accepted: do not ask.")] = False,
+) -> None:
+    """Fetch a public trace from its official address, checked, into the data folder."""
+    from simlora.study.console import stderr
+    from simlora.study.fetching import fetch as fetch_file
+    from simlora.study.fetching import find_download, target_of, terms
+
+    download = find_download(name)
+    target = target_of(download, data)
+    typer.echo(terms(name, download))
+    if target.exists():
+        typer.echo(f"{target}: there already")
+        return
+    if not yes and not typer.confirm("Fetch it under this licence?"):
+        raise typer.Exit(BAD_INPUT)
+    with stderr().status("fetching") as status:
+        fetch_file(download, target, lambda done: status.update(f"fetching: {done / 1e6:.1f} MB"))
+    typer.echo(f"{target}{'; ' if download.then else ''}{download.then}")

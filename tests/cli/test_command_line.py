@@ -144,6 +144,7 @@ BAD = [
     (("trace", "convert", "gamma", "x.txt", "--set", "rate_per_s=1", "--set", "cv=1"), "ends in .csv or .parquet"),
     (("trace", "convert", "gamma", "x.jsonl", "--set", "rate_per_s=1", "--set", "cv=1"), "timed-trace or mooncake"),
     (("trace", "convert", "gamma", "x.csv", "--to", "mooncak", "--set", "rate_per_s=1", "--set", "cv=1"), '"mooncake"'),
+    (("trace", "fetch", "azure-llm-2023/cod"), 'did you mean "azure-llm-2023/code"'),
     (("list", "system"), "systems"),
     (("new-policy", "preload", "x"), 'did you mean "preloading"'),
     (("arena", "preload", "my_policies:Recent"), 'did you mean "preloading"'),

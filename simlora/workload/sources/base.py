@@ -71,6 +71,7 @@ def need_data(window: Window, name: str, file: str) -> Path:
     if window.data_dir is None:
         raise TraceError(
             f'trace "{name}" is real data that simlora does not ship: set SIMLORA_DATA to a folder that holds traces/ '
-            '(see traces/README.md), or use a trace that runs anywhere, such as "model/azure-2019-bursty" or "gamma"'
+            "(see traces/README.md, and simlora trace fetch), or use a trace that runs anywhere, such as "
+            '"model/azure-2019-bursty" or "gamma"'
         )
     return window.data_dir / file
