@@ -59,7 +59,7 @@ def fetch(download: Download, target: Path, progress: Callable[[int], None]) -> 
     part = target.with_name(f"{target.name}.part")
     with one_message(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-        _download(download.url, part, progress)
+        _download(download, part, progress)
         _check(download, part)
         if target.suffix == ".gz":
             packed = target.with_name(f"{target.name}.packed")
@@ -71,18 +71,22 @@ def fetch(download: Download, target: Path, progress: Callable[[int], None]) -> 
             os.replace(part, target)
 
 
-def _download(url: str, part: Path, progress: Callable[[int], None]) -> None:
+def _download(download: Download, part: Path, progress: Callable[[int], None]) -> None:
+    url = download.url
     done = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
             resumed = answer.status == 206
             done = done if resumed else 0
+            whole = done + answer.length if answer.length is not None else download.bytes
             with part.open("ab" if resumed else "wb") as file:
                 while block := answer.read(CHUNK_BYTES):
                     file.write(block)
                     done += len(block)
                     progress(done)
+        if whole is not None and done < whole:
+            raise TraceError(f"{url}: broke off at {done:,} of {whole:,} bytes; the same command goes on from there")
     except urllib.error.HTTPError as error:
         if error.code != ALREADY_WHOLE or not done:
             raise TraceError(f"{url}: the server answers {error.code} {error.reason}") from None
@@ -94,11 +98,6 @@ def _download(url: str, part: Path, progress: Callable[[int], None]) -> None:
 
 
 def _check(download: Download, part: Path) -> None:
-    found = part.stat().st_size
-    if download.bytes is not None and found < download.bytes:
-        raise TraceError(
-            f"{download.url}: broke off at {found:,} of {download.bytes:,} bytes; the same command goes on"
-        )
     if download.sha256 is None:
         return
     with part.open("rb") as file:

@@ -17,7 +17,7 @@ from simlora.workload.sources.base import SourceOptions, TraceSource
 from simlora.workload.sources.generators import Gamma, OnOff, Poisson
 from simlora.workload.sources.mooncake import Mooncake
 from simlora.workload.sources.own_file import SUFFIXES, OwnFile
-from simlora.workload.sources.popularity import Diurnal, Drift, Zipf
+from simlora.workload.sources.popularity import Diurnal, Drift, GenTD26, Zipf
 from simlora.workload.sources.servegen import ServeGen
 from simlora.workload.variability import PATTERNS
 
@@ -104,6 +104,9 @@ _CATALOGUE: dict[str, _Entry] = {
         )
         for model, file in servegen.FILES.items()
     },
+    "model/gentd26": _Entry(
+        GenTD26, {}, "model", "popularity of 874 adapters in a real LoRA service: rate_per_s (of all), cv, over"
+    ),
     "poisson": _Entry(Poisson, {}, "synthetic", "Poisson arrivals: rate_per_s (per function)"),
     "gamma": _Entry(Gamma, {}, "synthetic", "renewal with gamma gaps: rate_per_s (per function), cv"),
     "on-off": _Entry(

@@ -23,6 +23,7 @@ class Server(ThreadingHTTPServer):
 
     breaks_at: int | None = None
     ranges = True
+    says_length = False
     asked: list[str | None]
 
 
@@ -39,6 +40,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(416)
         else:
             self.send_response(206 if start else 200)
+            if self.server.says_length:
+                self.send_header("Content-Length", str(len(CONTENT) - start))
             self.end_headers()
             end, self.server.breaks_at = self.server.breaks_at, None
             self.wfile.write(CONTENT[start:end])
@@ -86,6 +89,15 @@ def test_it_goes_on_where_it_broke_off(server, download, tmp_path, ranges):
     fetch(download, target, lambda _: None)
     assert server.asked == [None, "bytes=1000-"]
     assert gzip.decompress(target.read_bytes()) == CONTENT
+
+
+def test_a_broken_transfer_is_seen_by_its_length(server, download, tmp_path):
+    server.breaks_at, server.says_length = 1000, True
+    plain = replace(download, sha256=None, bytes=None, file="traces/t/t.rar")
+    with pytest.raises(TraceError, match="broke off at 1,000 of 102,400 bytes"):
+        fetch(plain, target_of(plain, tmp_path), lambda _: None)
+    fetch(plain, target_of(plain, tmp_path), lambda _: None)
+    assert (tmp_path / plain.file).read_bytes() == CONTENT
 
 
 def test_a_whole_part_needs_no_more_than_a_check(server, download, tmp_path):

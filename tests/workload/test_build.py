@@ -27,6 +27,7 @@ MADE: list[Any] = [
     {"name": "gamma", "rate_per_s": 0.02, "cv": 3.0},
     {"name": "on-off", "on_rate_per_s": 0.2, "on_mean_s": 100, "off_mean_s": 500},
     {"name": "zipf", "rate_per_s": 0.5, "exponent": 1.0, "over": 20, "cv": 2.0},
+    {"name": "model/gentd26", "rate_per_s": 0.5, "over": 10},
     {"name": "diurnal", "rate_per_s": 0.5, "over": 10, "period_s": 7200, "peak_spread_s": 3600},
 ]
 made = pytest.mark.parametrize("trace", MADE, ids=str)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simlora.errors import ConfigError
+from simlora.errors import ConfigError, TraceError
 from simlora.workload import Workload
-from simlora.workload.sources.popularity import zipf_shares
+from simlora.workload.sources.popularity import gentd26_shares, zipf_shares
 from simlora.workload.synthetic import varying_arrivals
 
 Build = Callable[..., Workload]
@@ -40,6 +40,23 @@ def test_shares_sum_to_one_and_fall_as_the_power_says(ranks: int, exponent: floa
     shares = zipf_shares(ranks, exponent)
     assert shares.sum() == pytest.approx(1.0)
     assert shares[0] / shares[-1] == pytest.approx(ranks**exponent)
+
+
+def test_gentd26_has_the_published_shares() -> None:
+    shares = gentd26_shares()
+    assert len(shares) == 874
+    assert (np.diff(shares) <= 0).all()
+    upto = np.cumsum(shares)
+    assert upto[[0, 4, 9, 49, 99, 873]] == pytest.approx(np.array([0.08, 0.20, 0.28, 0.56, 0.69, 1.0]), abs=0.02)
+    ranks = np.log(np.arange(1, 301))
+    assert np.polyfit(ranks, np.log(shares[:300]), 1)[0] == pytest.approx(-0.97, abs=0.1)
+
+
+def test_gentd26_over_the_functions_there(build: Build) -> None:
+    found = build({"name": "model/gentd26", "rate_per_s": 20.0}, functions=MANY)
+    assert counts(found)[0] / len(found) == pytest.approx(0.08 / 0.56, rel=0.05)
+    with pytest.raises(TraceError, match="found 875 functions; allowed: up to 874"):
+        build({"name": "model/gentd26", "rate_per_s": 20.0}, functions=[str(row) for row in range(875)])
 
 
 @pytest.mark.parametrize("cv", [0.5, 1.0, 3.0])

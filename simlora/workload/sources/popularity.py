@@ -11,6 +11,7 @@ import math
 import numpy as np
 from pydantic import Field
 
+from simlora.errors import TraceError
 from simlora.workload.sources.base import Arrivals, SourceOptions, Window
 from simlora.workload.synthetic import varying_arrivals
 from simlora.workload.workload import Floats, stream
@@ -25,6 +26,19 @@ def zipf_shares(ranks: int, exponent: float) -> Floats:
     return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 
+GENTD26_RANKS = (1, 5, 10, 50, 100, 874)
+GENTD26_USES = (0.08, 0.20, 0.28, 0.56, 0.69, 1.0)
+"""Share of all uses that the first so many of the 874 adapters (on 80 base models) of a LoRA service have: counted in
+Alibaba's GenTD26, alibaba/clusterdata, ``cluster-trace-v2026-GenAI``. Its times may be rescaled; ratios are not."""
+
+
+def gentd26_shares() -> Floats:
+    """Shares of the 874 ranks, most popular first: the counted ones interpolated in log rank, so that within an
+    interval share falls as 1 / rank; the data has slope -0.97 over the first 300."""
+    upto = np.interp(np.log(np.arange(1.0, GENTD26_RANKS[-1] + 1.0)), np.log(GENTD26_RANKS), GENTD26_USES)
+    return np.sort(np.diff(upto, prepend=0.0))[::-1]
+
+
 class Popular(SourceOptions):
     """Keys of all three. ``over``: how many functions ``rate_per_s`` is the total of, those of the table by default;
     where it is given, a further function takes nothing from the others.
@@ -35,10 +49,13 @@ class Popular(SourceOptions):
     over: int | None = Field(default=None, ge=1)
 
     def ranked_rates(self, window: Window, exponent: float) -> Floats:
-        """Rate (1/s) of each rank, the most popular first; one for each function of the window."""
+        """Rate (1/s) of each rank by Zipf, the most popular first; one for each function of the window."""
         rows = len(window.functions)
-        total = self.rate_per_s * window.rate_scale
-        return total * zipf_shares(max(rows, self.over or rows), exponent)[:rows]
+        return self.rates(window, zipf_shares(max(rows, self.over or rows), exponent))
+
+    def rates(self, window: Window, shares: Floats) -> Floats:
+        """Rate (1/s) of each function from the shares of at least as many."""
+        return self.rate_per_s * window.rate_scale * shares[: len(window.functions)]
 
     def arrivals(self, window: Window, edges_s: Floats, rates_per_s: Floats, what: str) -> Arrivals:
         """``rates_per_s``: a row per function, a column per interval between edges."""
@@ -63,6 +80,22 @@ class Zipf(Popular):
         return self.arrivals(
             window, np.array([0.0, window.duration_s]), rates[:, np.newaxis], f"zipf {self.exponent:g}"
         )
+
+
+class GenTD26(Popular):
+    """The function of row r has the share of that rank of a real LoRA service, among the first ``over`` ranks."""
+
+    over: int | None = Field(default=None, ge=1, le=GENTD26_RANKS[-1])
+
+    def requests(self, window: Window) -> Arrivals:
+        """Raises :class:`TraceError` for more functions than the service has adapters."""
+        rows, most = len(window.functions), GENTD26_RANKS[-1]
+        if rows > most:
+            raise TraceError(f'trace "model/gentd26": found {rows} functions; allowed: up to {most}')
+        first = gentd26_shares()[: max(rows, self.over or rows)]
+        rates = self.rates(window, first / first.sum())
+        made = self.arrivals(window, np.array([0.0, window.duration_s]), rates[:, np.newaxis], "popularity of GenTD26")
+        return made._replace(provenance=made.provenance.replace("synthetic", "model", 1))
 
 
 class Drift(Popular):
