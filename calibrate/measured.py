@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from calibrate.lora import fit_lora
 from calibrate.public_tables import rounded
 from calibrate.relative import Error, fit, held_out
 from simlora.errors import ConfigError
+from simlora.latency.hardware import hardware, load_gpu
 
 NEEDED = ("gemm", "attention", "transfers", "elementwise")
 GPU_ELEMENT_BYTES, CPU_ELEMENT_BYTES = 2, 4
@@ -62,8 +64,11 @@ def read_machine(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"{folder / 'machine.json'}: {error}") from None
 
 
-def fit_measured(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, dict[str, Error]]]:
-    """(a table for :class:`simlora.latency.kernels.KernelProfile`, errors of its parts on held-out points)."""
+def fit_measured(folder: Path, name: str, gpu: str | None = None) -> tuple[dict[str, Any], dict[str, dict[str, Error]]]:
+    """(a table for :class:`simlora.latency.kernels.KernelProfile`, errors of its parts on held-out points).
+
+    ``gpu``: the GPU of the hardware catalogue whose price counts; without it the one that the driver's name says.
+    """
     machine = read_machine(folder)
     gemm, attention, transfers, elementwise = (read_part(folder, part) for part in NEEDED)
     ranks = sorted({int(rank) for rank in gemm.n if rank in set(gemm.k) and rank < gemm.k.max() // 8})
@@ -85,7 +90,7 @@ def fit_measured(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, dic
     profile: dict[str, Any] = {
         "schema_version": 1,
         "name": name,
-        "gpu": machine.get("gpu", machine["cpu"]),
+        "gpu": gpu or _catalogued(machine),
         "label": "measured",
         "source": source_of(machine),
         "valid": "the machine that was measured",
@@ -98,6 +103,14 @@ def fit_measured(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, dic
         head = {"label": "measured", "source": source_of(machine), "valid": valid, "error": stated}
         profile[part] = head | coefficients
     return profile, {part: held for part, ((_, held), _) in fits.items()}
+
+
+def _catalogued(machine: dict[str, Any]) -> str:
+    """The GPU of the catalogue that the driver's name says, or that name where there is none."""
+    found = str(machine.get("gpu", machine["cpu"]))
+    model = re.match(r"NVIDIA ([A-Z]+\d+[A-Z]*)", found)
+    titled = [n for n, gpu in hardware().gpus.items() if model and f"{gpu.title} ".startswith(f"NVIDIA {model[1]} ")]
+    return titled[0] if titled else found
 
 
 def fit_elementwise(rows: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Error]]:
@@ -148,9 +161,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m calibrate.measured", description=__doc__)
     parser.add_argument("folder", type=Path, help="what calibrate.measure wrote")
     parser.add_argument("profile", type=Path, help="the file to write; it is named after its profile")
+    parser.add_argument("--gpu", help="GPU of the catalogue whose price counts (default: by the driver's name)")
     asked = parser.parse_args()
     try:
-        profile, errors = fit_measured(asked.folder, asked.profile.stem)
+        if asked.gpu is not None:
+            load_gpu(asked.gpu)
+        profile, errors = fit_measured(asked.folder, asked.profile.stem, asked.gpu)
     except ConfigError as error:
         parser.error(str(error))
     asked.profile.write_text(tomli_w.dumps(rounded(profile)), encoding="utf-8")

@@ -18,9 +18,9 @@ import tomli_w
 from calibrate.measured import read_machine, read_part, source_of
 from calibrate.public_tables import rounded
 from calibrate.relative import Error, error, fit
-from simlora.entities import PROJECTIONS, Backbone
+from simlora.entities import PROJECTIONS, Backbone, Tier
 from simlora.errors import ConfigError
-from simlora.latency import load_backbone, load_engine, load_profile
+from simlora.latency import load_backbone, load_engine, load_loader, load_profile
 from simlora.latency.engines import EngineProfile, Stage
 
 BASE = "hf-eager"
@@ -81,19 +81,21 @@ def _host(seconds: np.ndarray[Any, np.dtype[np.float64]], layers: np.ndarray[Any
 def _stages(folder: Path, machine: dict[str, Any], base: EngineProfile, steps: pd.DataFrame) -> list[dict[str, Any]]:
     """The stages that were measured, each as the shipped engine has it but for its seconds and bytes."""
     process = read_part(folder, "process").groupby("step").median(numeric_only=True)
-    shares = read_part(folder, "ipc")
+    shares, assembled = read_part(folder, "ipc"), read_part(folder, "assemble")
+    built_s = float(assembled.build_s.max())
     seconds = {
         "container": process.wall_s["interpreter"],
         "library": process.seconds["torch"] + process.seconds.get("transformers", 0.0),
         "first_run": max(0.0, float((steps.first_s - steps.seconds).iloc[0])),
     }
-    bytes_of: dict[str, int] = {}
-    if "context" in process.index:
-        seconds |= {"context": process.seconds["context"], "kernels": process.seconds["first_product"]}
-        bytes_of = {"context": int(process.bytes["context"]), "kernels": int(process.bytes["first_product"])}
+    seconds |= {"context": process.seconds["context"], "kernels": process.seconds["first_product"]}
+    bytes_of = {"context": int(process.bytes["context"]), "kernels": int(process.bytes["first_product"])}
+    moved = load_loader(base.adapter_loader).between(Tier.SSD, Tier.DEVICE)
+    placed = assembled.seconds - moved.fixed_s - assembled.bytes / moved.bytes_per_s
+    seconds |= {"backbone": built_s, "adapter": max(0.0, float(placed.median()))}
     tensors = TENSORS_PER_LAYER * int(steps.layers.max()) + TENSORS_BESIDE
     nearest = shares.iloc[(shares.tensors - tensors).abs().argsort().iloc[0]]
-    mapped = float(nearest.map_s + nearest.export_s)
+    mapped = built_s + float(nearest.map_s + nearest.export_s)
     measured = [stage for stage in base.stage if stage.name in seconds or stage.shared_s is not None]
     return [_stage(stage, machine, seconds, bytes_of, mapped) for stage in measured]
 

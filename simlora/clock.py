@@ -58,6 +58,10 @@ class WallClock(VirtualTime):
         self._under_way = 0
         self.lateness_s = array("d")
 
+    def begin(self) -> None:
+        """The time is 0 now; for use before anything has happened."""
+        self._began_s = time.monotonic()
+
     @property
     def exhausted(self) -> bool:
         return not self._under_way and self.peek() == inf

@@ -20,31 +20,28 @@ SNIPPETS = {
         "print('{\"seconds\": %r}' % (time.perf_counter() - t))"
     ),
     "context": (
-        "import json, time, torch\n"
-        "t = time.perf_counter(); torch.empty(1, device='cuda'); torch.cuda.synchronize()\n"
+        "import json, time, torch; t = time.perf_counter(); torch.empty(1, device=DEVICE)\n"
+        "if DEVICE != 'cpu': torch.cuda.synchronize()\n"
         "seconds = time.perf_counter() - t\n"
-        "import os, sys; free = torch.cuda.mem_get_info()[0]\n"
+        "free = torch.cuda.mem_get_info()[0] if DEVICE != 'cpu' else None\n"
         "print(json.dumps({'seconds': seconds, 'free_bytes': free}))"
     ),
     "first_product": (
         "import json, time, torch\n"
-        "x = torch.randn(64, 4096, device='cuda', dtype=torch.float16); w = torch.randn(4096, 4096, device='cuda', "
-        "dtype=torch.float16); torch.cuda.synchronize(); before = torch.cuda.mem_get_info()[0]\n"
-        "t = time.perf_counter(); torch.nn.functional.linear(x, w); torch.cuda.synchronize()\n"
-        "seconds = time.perf_counter() - t\n"
-        "t = time.perf_counter(); torch.nn.functional.linear(x, w); torch.cuda.synchronize()\n"
-        "print(json.dumps({'seconds': seconds, 'again_s': time.perf_counter() - t, "
-        "'bytes': before - torch.cuda.mem_get_info()[0]}))"
+        "free = lambda: torch.cuda.mem_get_info()[0] if DEVICE != 'cpu' else 0\n"
+        "sync = torch.cuda.synchronize if DEVICE != 'cpu' else lambda: None\n"
+        "dtype = torch.float16 if DEVICE != 'cpu' else torch.float32\n"
+        "x, w = (torch.randn(n, 4096, device=DEVICE, dtype=dtype) for n in (16, 4096)); sync(); before = free()\n"
+        "t = time.perf_counter(); torch.nn.functional.linear(x, w); sync(); seconds = time.perf_counter() - t\n"
+        "t = time.perf_counter(); torch.nn.functional.linear(x, w); sync()\n"
+        "print(json.dumps({'seconds': seconds, 'again_s': time.perf_counter() - t, 'bytes': before - free()}))"
     ),
 }
-NEED_GPU = ("context", "first_product")
 
 
 def cases(plan: Plan) -> list[Case]:
     """Each step of a start, in fresh processes."""
-    return [
-        {"step": step, "sample": i} for step in SNIPPETS if plan.is_gpu or step not in NEED_GPU for i in _samples(plan)
-    ]
+    return [{"step": step, "sample": i} for step in SNIPPETS for i in _samples(plan)]
 
 
 def _samples(plan: Plan) -> range:
@@ -57,10 +54,11 @@ def measure(bench: Bench, case: Case) -> Mapping[str, Any]:
     The first sample of each step follows whatever was on the machine before: its files may be cold.
     """
     before = bench.free_bytes()
-    said = child.run(SNIPPETS[case["step"]])
+    said = child.run(f"DEVICE = {str(bench.device)!r}\n{SNIPPETS[case['step']]}")
     if "error" in said:
         return {"skipped": said["error"]}
     if "free_bytes" in said:
-        said["bytes"] = before - said.pop("free_bytes")
+        free = said.pop("free_bytes")
+        said["bytes"] = before - free if free is not None else 0
     said.setdefault("seconds", said["wall_s"])
     return said

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from calibrate.measure import (
+    assemble,
     attention,
     compiling,
     contention,
@@ -34,6 +35,7 @@ PARTS: dict[str, ModuleType] = {
     "process": process,
     "step": step,
     "transformers_step": transformers_step,
+    "assemble": assemble,
     "contention": contention,
     "lora": lora,
     "ipc": ipc,

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from calibrate.measure.assemble import llama_config
 from calibrate.measure.bench import Bench
 from calibrate.measure.plan import Case, Plan
 from calibrate.measure.shapes import Shape, load_shape
@@ -61,17 +62,9 @@ def measure(bench: Bench, case: Case) -> Mapping[str, Any]:
 def build(bench: Bench, shape: Shape, layers: int, rank: int) -> Any:
     """A ``LlamaForCausalLM`` of random weights on the device, wrapped by PEFT if ``rank`` is not 0."""
     from peft import LoraConfig, get_peft_model
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaForCausalLM
 
-    config = LlamaConfig(
-        num_hidden_layers=layers,
-        hidden_size=shape.hidden,
-        num_attention_heads=shape.heads,
-        num_key_value_heads=shape.kv_heads,
-        intermediate_size=shape.intermediate,
-        vocab_size=shape.vocab,
-        max_position_embeddings=4096,
-    )
+    config = llama_config(shape, layers)
     torch.set_default_dtype(bench.dtype)
     try:
         with torch.device(bench.device):

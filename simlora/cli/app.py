@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from simlora.cli import experiments, functions, looking, policies, traffic
+from simlora.cli import experiments, functions, looking, policies, traffic, validation
 
 app = typer.Typer(
     name="simlora",
@@ -19,6 +19,7 @@ EXPERIMENTS = "Experiments"
 LOOKING = "Looking at results"
 TRAFFIC = "Traffic"
 POLICIES = "Policies"
+HARDWARE = "Hardware"
 
 app.command("init", rich_help_panel=EXPERIMENTS)(experiments.init)
 app.command("run", rich_help_panel=EXPERIMENTS)(experiments.run)
@@ -34,6 +35,7 @@ app.command(
     rich_help_panel=POLICIES,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )(policies.arena)
+app.command("validate", rich_help_panel=HARDWARE)(validation.validate)
 
 
 @app.callback(invoke_without_command=True)

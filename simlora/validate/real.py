@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from simlora.backends.torch_gpu.backend import TorchBackend
 from simlora.clock import WallClock
 from simlora.cluster.config import ClusterConfig
@@ -67,10 +69,17 @@ class RealRun(Simulation):
     def let_go(self, engine: Engine) -> None:
         """Nobody waits for keep-alive to pass; what is idle ends here."""
 
+    def lateness(self) -> dict[str, float]:
+        """How late events came on the wall clock, in seconds."""
+        assert isinstance(self.env, WallClock)
+        late = np.asarray(self.env.lateness_s)
+        return {f"lateness_p{q}_s": float(np.quantile(late, q / 100)) if len(late) else 0.0 for q in (50, 99)}
+
     def run(self, horizon_s: float | None = None, progress: Callable[[float], None] | None = None) -> RunRecord:
         """As a simulation's; no process is left behind, whatever happens."""
         backend: Any = self.backend
         try:
+            backend.prepare(self.cluster.gpus, self._models if self.system.sharing == "ipc" else ())
             return super().run(horizon_s, progress)
         finally:
             backend.close()

@@ -96,7 +96,10 @@ def test_the_profile_says_where_it_comes_from_and_drives_a_model(measured: Path,
         (lambda folder: (folder / "gemm.jsonl").unlink(), r"gemm\.jsonl: not there; python -m calibrate.measure"),
         (lambda folder: (folder / "gemm.jsonl").write_text('{"case": {}}\n'), r"gemm\.jsonl, line 1: not a measured"),
         (lambda folder: (folder / "gemm.jsonl").write_text("12\n"), r"gemm\.jsonl, line 1: not a measured case"),
-        (lambda folder: (folder / "gemm.jsonl").write_text('{"case": {"m": 1}, "skipped": ""}\n'), r"every case was skipped"),
+        (
+            lambda folder: (folder / "gemm.jsonl").write_text('{"case": {"m": 1}, "skipped": ""}\n'),
+            r"every case was skipped",
+        ),
         (lambda folder: (folder / "machine.json").unlink(), r"machine\.json"),
     ],
 )
@@ -127,6 +130,7 @@ def test_the_engine_is_what_steps_take_beyond_their_kernels(measured: Path, tmp_
     made = [({"step": step, "sample": 0}, s, {"wall_s": s, "bytes": 10**8}) for step, s in starts.items()]
     write(measured, "process", made)
     write(measured, "ipc", [({"tensors": n, "bytes": 1}, 0.0, {"export_s": [0.01], "map_s": [0.02]}) for n in (1, 291)])
+    write(measured, "assemble", [({"model": "m", "rank": 16}, 1.5, {"build_s": [0.4], "bytes": 10**6})])
     table, error = fit_engine(measured, path, "eager-x")
     assert table["host"]["step_s"] == pytest.approx(0.002, rel=0.02)
     assert table["host"]["layer_s"] == pytest.approx(0.0005, rel=0.02)
@@ -138,5 +142,22 @@ def test_the_engine_is_what_steps_take_beyond_their_kernels(measured: Path, tmp_
     assert stages["library"].seconds == pytest.approx(5.0)
     assert stages["context"].seconds == pytest.approx(0.4)
     assert stages["context"].device_bytes == 10**8
-    assert stages["backbone"].shared_s == pytest.approx(0.03)
+    assert stages["backbone"].shared_s == pytest.approx(0.43)
+    assert stages["backbone"].seconds == pytest.approx(0.4)
+    assert 1.3 < stages["adapter"].seconds < 1.5
     assert stages["first_run"].seconds == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize(
+    ("driver", "gpu"),
+    [
+        ("NVIDIA H200", "h200-sxm"),
+        ("NVIDIA H100 80GB HBM3", "h100-sxm"),
+        ("NVIDIA A100-SXM4-80GB", "a100-sxm-80gb"),
+        ("NVIDIA L40S", "l40s"),
+        ("NVIDIA L40", "NVIDIA L40"),
+    ],
+)
+def test_a_card_is_the_one_of_the_catalogue_that_the_driver_names(measured: Path, driver: str, gpu: str) -> None:
+    (measured / "machine.json").write_text(json.dumps(MACHINE | {"gpu": driver}))
+    assert fit_measured(measured, "card-x")[0]["gpu"] == gpu

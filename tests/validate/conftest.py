@@ -1,4 +1,4 @@
-"""A latency profile of this machine's processor, measured when it is needed."""
+"""This machine's processor, measured when it is needed: kernels and eager engine."""
 
 from __future__ import annotations
 
@@ -9,16 +9,30 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+KERNELS = "gemm,attention,transfers,elementwise"
+ENGINE = "process,transformers_step,ipc,assemble"
+
+
+def run(module: str, *options: str) -> None:
+    subprocess.run([sys.executable, "-m", module, *options], cwd=ROOT, check=True)
 
 
 @pytest.fixture(scope="session")
-def cpu_profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("profile")
-    raw, profile = folder / "raw", folder / "mine.toml"
-    parts = ["--parts", "gemm,attention,transfers,elementwise"]
-    for command in (
-        ["calibrate.measure", "--device", "cpu", "--out", str(raw), *parts],
-        ["calibrate.measured", str(raw), str(profile)],
-    ):
-        subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True)
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("measured")
+
+
+@pytest.fixture(scope="session")
+def cpu_profile(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    profile = tmp_path_factory.mktemp("profile") / "mine.toml"
+    run("calibrate.measure", "--device", "cpu", "--out", str(raw), "--parts", KERNELS)
+    run("calibrate.measured", str(raw), str(profile), "--gpu", "l40s")
     return profile
+
+
+@pytest.fixture(scope="session")
+def cpu_engine(raw: Path, cpu_profile: Path) -> Path:
+    engine = cpu_profile.with_name("eager.toml")
+    run("calibrate.measure", "--device", "cpu", "--out", str(raw), "--parts", ENGINE)
+    run("calibrate.measured_engine", str(raw), str(cpu_profile), str(engine))
+    return engine

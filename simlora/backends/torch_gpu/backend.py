@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from math import nan
@@ -15,7 +15,7 @@ from simlora.backends.base import PrefillChunk, Progress, Task
 from simlora.backends.decoding import Decoding
 from simlora.backends.torch_gpu.process import Worker
 from simlora.clock import WallClock
-from simlora.cluster.hardware import Node
+from simlora.cluster.hardware import Gpu, Node
 from simlora.cluster.processes import BackboneProcess, Instance
 from simlora.entities import Artifact, ArtifactKind, Backbone, Function, QueuedRequest, Tier
 from simlora.latency.engines import Stage
@@ -119,6 +119,7 @@ class TorchBackend:
         self._as_one = batch_ends_as_one
         self._workers: dict[int, Worker] = {}
         self._backbones: dict[int, Worker] = {}
+        self._ready: dict[tuple[int, Backbone], Worker] = {}
         self._decoding: dict[int, Decoding] = {}
         self._gone: dict[int, list[int]] = {}
         self.steps = 0
@@ -131,7 +132,8 @@ class TorchBackend:
         if stage.artifact is ArtifactKind.BACKBONE:
             if artifact is None:
                 return self._map(instance, worker)
-            return self._work(worker, "load", folder=self._folder(instance.backbone), cold=source is not Tier.HOST)
+            worker.ask("load", LIMIT_S, folder=self._folder(instance.backbone), cold=source is not Tier.HOST)
+            return self._work(worker, "build")
         if stage.artifact is ArtifactKind.ADAPTER:
             if instance.function is None:
                 return self._work(worker, "interpreter")
@@ -139,11 +141,23 @@ class TorchBackend:
         return self._work(worker, STAGES[stage.artifact])
 
     def load_backbone(self, process: BackboneProcess, stage: Stage, checkpoint: Artifact, source: Tier) -> Task:
-        worker = Worker(self._device_of(process.gpu.index), repr(process))
+        place = process.gpu.index, process.backbone
+        worker = self._ready.pop(place) if place in self._ready else self._holder(*place)
         self._backbones[process.id] = worker
+        return self._work(worker, "load", folder=self._folder(process.backbone), cold=source is not Tier.HOST)
+
+    def prepare(self, gpus: Sequence[Gpu], backbones: Collection[Backbone]) -> None:
+        """Processes that can hold these backbones, up before the clock begins, as the profile takes them to be."""
+        self._ready = {(gpu.index, b): self._holder(gpu.index, b) for gpu in gpus for b in backbones}
+        for worker in self._ready.values():
+            worker.ask("interpreter", LIMIT_S).result()
+        self._env.begin()
+
+    def _holder(self, gpu: int, backbone: Backbone) -> Worker:
+        worker = Worker(self._device_of(gpu), f"{backbone.name} on GPU {gpu}")
         for step in ("library", "context"):
             worker.ask(step, LIMIT_S)
-        return self._work(worker, "load", folder=self._folder(process.backbone), cold=source is not Tier.HOST)
+        return worker
 
     def _map(self, instance: Instance, worker: Worker) -> Task:
         """The shared weights into a function's process: handles from the one that holds them, then the mapping."""
@@ -224,7 +238,7 @@ class TorchBackend:
 
     def close(self) -> None:
         """End every process that is left; none survives this."""
-        for worker in (*self._workers.values(), *self._backbones.values()):
+        for worker in (*self._workers.values(), *self._backbones.values(), *self._ready.values()):
             worker.kill()
 
 

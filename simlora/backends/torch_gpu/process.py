@@ -44,7 +44,7 @@ class Worker:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "simlora.backends.torch_gpu.worker", *map(str, fds), device],
             pass_fds=fds,
-            env={**os.environ, "SIMLORA_AUTHKEY": AUTHKEY.hex()},
+            env={**os.environ, "SIMLORA_AUTHKEY": AUTHKEY.hex(), "PYTHONWARNINGS": "ignore"},
             start_new_session=True,
         )
         theirs.close()

@@ -78,6 +78,10 @@ class Process:
                 tensor.share_memory_()
         self._sync()
 
+    def build(self) -> None:
+        """The model around the weights."""
+        self._built()
+
     def export(self) -> bytes:
         """Handles of the weights, for one other process."""
         from simlora.backends.torch_gpu import weights
@@ -91,6 +95,7 @@ class Process:
         self._folder = Path(folder)
         self._tensors = weights.mapped(handles)
         self._shares = True
+        self._built()
 
     def adapter(self, name: str, folder: str) -> None:
         """An adapter, unmerged, into this process."""
