@@ -30,6 +30,7 @@ app.command("cost", rich_help_panel=LOOKING)(looking.cost)
 app.add_typer(traffic.app, name="trace", rich_help_panel=TRAFFIC)
 app.add_typer(functions.app, name="functions", rich_help_panel=TRAFFIC)
 app.command("new-policy", rich_help_panel=POLICIES)(policies.new_policy)
+app.command("gap", rich_help_panel=POLICIES)(policies.gap)
 app.command(
     "arena",
     rich_help_panel=POLICIES,

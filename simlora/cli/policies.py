@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from simlora.cli.ending import to_the_end
+from simlora.errors import ConfigError
 
 Role = Annotated[str, typer.Argument(metavar="ROLE", help="routing, preloading, ...: a role of `list policies`.")]
 
@@ -53,3 +54,28 @@ def arena(
     from simlora.arena.contest import run_arena
 
     to_the_end(lambda: run_arena(role, policy, context.args, seeds, jobs, out, by))
+
+
+def gap(
+    functions: Annotated[str, typer.Option(help="Numbers of functions.")] = "4,8,16,32,64",
+    gpus: Annotated[str, typer.Option(help="Numbers of GPUs.")] = "1,2,4,8",
+    seeds: Annotated[int, typer.Option(min=1, help="Random instances of each size.")] = 10,
+    time_limit_s: Annotated[float, typer.Option("--time-limit", min=0.01, help="Seconds for each optimum.")] = 10.0,
+    profile: Annotated[str, typer.Option(help="Whose sizes and times.")] = "l40s",
+    out: Annotated[Path, typer.Option(help="Results folder.")] = Path("results", "gap"),
+) -> None:
+    """Greedy pre-loading against the optimum of its knapsack, over growing instances."""
+    from simlora.study.gap import run_gap
+
+    sizes = _numbers("--functions", functions), _numbers("--gpus", gpus)
+    run_gap(*sizes, seeds, time_limit_s, profile, out)
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or min(found) < 1:
+        raise ConfigError(f"{option} {text}: numbers of 1 or more, with commas between them, as in 4,8,16")
+    return found
