@@ -43,13 +43,19 @@ def info(
     duration_s: Duration = 14_400.0,
     rate_scale: Scale = 1.0,
     seed: Seed = 0,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="STEM", help="Also draw it: STEM.pdf, STEM.png and STEM.csv.", show_default=False),
+    ] = None,
 ) -> None:
     """Requests, rates, variability and lengths of a trace, function by function."""
     from simlora.study.console import stdout
-    from simlora.study.traffic import make_traffic, traffic_table
+    from simlora.study.traffic import draw_traffic, make_traffic, traffic_table
 
     made = make_traffic(trace, functions, options or (), lengths, duration_s, rate_scale, seed)
     stdout().print(traffic_table(made))
+    for path in draw_traffic(made, picture) if picture else ():
+        typer.echo(path)
 
 
 @app.command()

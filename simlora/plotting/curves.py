@@ -70,7 +70,7 @@ def memory_over_time(
     named = in_order(held["system"], systems)
     look = styles([*systems, *named])
     edges = np.linspace(0.0, float(held["to_s"].max()), TIME_BINS + 1)
-    unit, per_unit_s = _time_unit(edges[-1])
+    unit, per_unit_s = time_unit(edges[-1])
     curves: list[pd.DataFrame] = []
     with mpl.rc_context(LOOK):
         figure, [[axes]] = canvas(width, 2.0)
@@ -124,7 +124,8 @@ def _mean_held(rows: pd.DataFrame, edges: Floats) -> Floats:
     return np.asarray(np.diff(np.interp(edges, at_s, byte_s)) / np.diff(edges))
 
 
-def _time_unit(span_s: float) -> tuple[str, float]:
+def time_unit(span_s: float) -> tuple[str, float]:
+    """The unit that an axis over so many seconds has, and its seconds."""
     if span_s >= 3 * 3600:
         return "h", 3600.0
     return ("min", 60.0) if span_s >= 300 else ("s", 1.0)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MINUTE_S = 60.0
 UNNAMED_FUNCTIONS = 8
+MOST_ROWS, FEWER_ROWS = 40, 20
 FILES = (".csv", ".csv.gz", ".parquet")
 
 
@@ -79,12 +80,24 @@ def _names(trace: str, functions: str | None) -> list[str]:
     return unnamed(UNNAMED_FUNCTIONS)
 
 
+def draw_traffic(traffic: Traffic, stem: Path) -> tuple[Path, ...]:
+    """Rate over time and share by rank as ``stem``.pdf, .png and .csv; returns the files."""
+    from simlora.plotting.traffic import traffic_picture
+
+    with one_message(stem.parent):
+        return traffic_picture(traffic.workload, traffic.functions, traffic.duration_s).save(stem)
+
+
 def traffic_table(traffic: Traffic) -> Table:
-    """One row per function."""
+    """One row per function; of more than 40 the busiest 20, and one row for the others together."""
     from simlora.workload import describe
 
+    every = describe(traffic.workload, traffic.functions, traffic.duration_s)
+    shown = every
+    if len(every) > MOST_ROWS:
+        shown = sorted(every, key=lambda one: -one.requests)[:FEWER_ROWS]
     table = listing("function", "requests", "req/s", "share", "CoV", "class", "empty minutes", "longest gap", "tokens")
-    for one in describe(traffic.workload, traffic.functions, traffic.duration_s):
+    for one in shown:
         tokens = f"{one.prompt_tokens_mean:.0f} in, {one.output_tokens_mean:.0f} out" if one.requests else "-"
         table.add_row(
             one.function,
@@ -97,6 +110,11 @@ def traffic_table(traffic: Traffic) -> Table:
             f"{one.longest_gap_s:,.0f} s" if one.requests > 1 else "-",
             tokens,
         )
+    rest = len(traffic.workload) - sum(one.requests for one in shown)
+    if len(shown) < len(every):
+        silent = sum(one.requests == 0 for one in every)
+        name = f"{len(every) - len(shown)} others" + (f", {silent} without requests" if silent else "")
+        table.add_row(name, f"{rest:,}", f"{rest / traffic.duration_s:.4g}", f"{rest / len(traffic.workload):.1%}")
     table.caption = traffic.workload.provenance
     return table
 

@@ -174,6 +174,15 @@ def test_a_failed_run_is_reported_and_ends_with_1(started, tmp_path):
     assert "serverless-lora" in found.stdout
 
 
+def test_many_functions_are_summed_up_and_drawn(tmp_path):
+    options = ("--functions", "60", "--set", "rate_per_s=0.5", "--set", "exponent=1.2", "--picture", "z")
+    shown = simlora("trace", "info", "zipf", *options, "--duration-s", "7200", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "40 others" in shown.stdout
+    assert (tmp_path / "z.png").stat().st_size > 0
+    assert len((tmp_path / "z.csv").read_text().splitlines()) == 1 + 60 * 96
+
+
 def test_traces_can_be_looked_at_and_made_files(started, tmp_path):
     made = tmp_path / "t.csv"
     options = ("--duration-s", "3600", "--functions", started / "functions.csv")
