@@ -16,8 +16,8 @@ BUSIEST = 4
 
 
 def traffic_picture(workload: Workload, functions: list[str], duration_s: float) -> Picture:
-    """Left: requests per second of the busiest functions and of all, in 96 bins. Right: share of all requests by rank, for
-    those that have any. The data hold every function's requests in every bin.
+    """Left: requests per second of the busiest functions and of all, in 96 bins. Right: share of all requests by rank,
+    for those that have any. The data hold every function's requests in every bin.
     """
     edges = np.linspace(0.0, duration_s, TIME_BINS + 1)
     bins = np.minimum((workload.arrived_s / duration_s * TIME_BINS).astype(np.int64), TIME_BINS - 1)
@@ -32,9 +32,11 @@ def traffic_picture(workload: Workload, functions: list[str], duration_s: float)
         look = styles(named)
         for name, row in zip(named, order, strict=False):
             own = counts[row] / (duration_s / TIME_BINS)
-            rate.stairs(own, edges / per_unit_s, color=look[name].color, linestyle=look[name].dash, label=name)
+            rate.stairs(
+                own, edges / per_unit_s, baseline=None, color=look[name].color, linestyle=look[name].dash, label=name
+            )
         everyone = counts.sum(axis=0) / (duration_s / TIME_BINS)
-        rate.stairs(everyone, edges / per_unit_s, color="#888888", linewidth=0.8, label="all")
+        rate.stairs(everyone, edges / per_unit_s, baseline=None, color="#888888", linewidth=0.8, label="all")
         rate.set(
             xlabel=f"Time ({unit})", ylabel="Requests per second", xlim=(0, duration_s / per_unit_s), ylim=(0, None)
         )
