@@ -14,8 +14,8 @@ class ClusterConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    nodes: int = Field(default=4, ge=1, strict=True)
-    gpus_per_node: int = Field(default=4, ge=1, strict=True)
+    nodes: int = Field(default=4, ge=1, le=10_000, strict=True)
+    gpus_per_node: int = Field(default=4, ge=1, le=64, strict=True)
     node_type: str = Field(default="g6e.24xlarge", description="host memory, storage and network of a node")
     contention: Literal["time-slice", "gpu-share"] = Field(
         default="gpu-share", description="what processes that compute on one GPU at once cost each other"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -112,8 +113,10 @@ class Picture(NamedTuple):
         stem.parent.mkdir(parents=True, exist_ok=True)
         pdf, png, csv = (stem.parent / f"{stem.name}.{kind}" for kind in ("pdf", "png", "csv"))
         with mpl.rc_context(LOOK):
-            self.figure.savefig(pdf, metadata={"CreationDate": None})
-            self.figure.savefig(png, metadata={"Software": None})
+            for path, unwanted in ((pdf, "CreationDate"), (png, "Software")):
+                whole = io.BytesIO()  # matplotlib leaves half a file and hides why where a disk is full
+                self.figure.savefig(whole, format=path.suffix[1:], metadata={unwanted: None})
+                path.write_bytes(whole.getvalue())
         self.data.to_csv(csv, index=False, float_format="%.9g", lineterminator="\n")
         return pdf, png, csv
 

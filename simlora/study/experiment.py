@@ -17,6 +17,7 @@ from simlora.study.faults import refusal
 from simlora.study.generated import GeneratedFunctions
 from simlora.study.overrides import Setting, apply_settings, sweep_points
 
+MOST_SEEDS = 10_000
 FORBIDDEN_IN_NAMES = '/\\:*?"<>|'
 Seed = Annotated[int, Field(ge=0, strict=True)]
 
@@ -125,6 +126,8 @@ class Experiment(BaseModel):
     def _some_seeds(cls, value: int | list[int]) -> int | list[int]:
         if value == 0:
             raise ValueError("at least one seed (found 0)")
+        if isinstance(value, int) and value > MOST_SEEDS:
+            raise ValueError(f"at most {MOST_SEEDS:,} seeds (found {value:,})")
         if isinstance(value, list):
             _no_twins("seed", value)
         return value

@@ -61,7 +61,8 @@ def _of_requests(results: Results, systems: pd.Series[str], album: Album) -> Non
         phases = drawn_systems(results.breakdown(scenario=scenario, point=point))
         album.add(breakdown_bars(phases, systems=systems), _stem(f"breakdown-{scenario}", point))
         usage = drawn_systems(results.usage(scenario=scenario, point=point, seed=seed))
-        album.add(memory_over_time(usage, width="text", systems=systems), _stem(f"memory-{scenario}", point))
+        if len(usage):
+            album.add(memory_over_time(usage, width="text", systems=systems), _stem(f"memory-{scenario}", point))
 
 
 def _stem(name: str, point: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -101,8 +102,13 @@ class Runner:
         terms = replace(self._terms, parent=os.getpid())
         pool = joblib.Parallel(n_jobs=self.jobs, return_as="generator_unordered", batch_size=1)
         with _ctrl_c_is_for_this_process():
-            outcomes: Iterator[Outcome] = pool(joblib.delayed(run_cell)(cell, key, terms) for cell, key in pending)
-        yield from outcomes
+            outcomes = pool(joblib.delayed(run_cell)(cell, key, terms) for cell, key in pending)
+        try:
+            for outcome in outcomes:  # noqa: UP028 - its end, too, belongs to what follows
+                yield outcome
+        finally:
+            with warnings.catch_warnings(action="ignore"):  # that it gives up what nobody waits for any more
+                outcomes.close()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from simlora.errors import ConfigError, TraceError
+from simlora.workload.bounds import MOST_DURATION_S, MOST_REQUESTS, check_requests
 from simlora.workload.catalogue import make_source
 from simlora.workload.lengths import LengthSampler, make_lengths
 from simlora.workload.lengths.samplers import DEFAULT_MAX_NEW_TOKENS
@@ -57,15 +57,16 @@ def build_workload(
 def _check(functions: Sequence[str], duration_s: float, rate_scale: float, seed: int) -> None:
     if not functions:
         raise ConfigError("functions: the table is empty; at least one function is needed")
-    for key, value in (("duration_s", duration_s), ("rate_scale", rate_scale)):
-        if not 0 < value < math.inf:
-            raise ConfigError(f'key "{key}": found {value:g}; allowed: a finite number above 0')
+    for key, value, most in (("duration_s", duration_s, MOST_DURATION_S), ("rate_scale", rate_scale, MOST_REQUESTS)):
+        if not 0 < value <= most:
+            raise ConfigError(f'key "{key}": found {value:g}; allowed: a number above 0, up to {most:,.0f}')
     if seed < 0:
         raise ConfigError(f'key "seed": found {seed}; allowed: a whole number from 0')
 
 
 def _with_lengths(arrivals: Arrivals, sampler: LengthSampler, window: Window) -> RequestTable:
     """Arrivals inside the window, in order, each function's lengths drawn from its own stream in order of arrival."""
+    check_requests(sum(map(len, arrivals.per_function)))
     kept = [times[: int(np.searchsorted(times, window.duration_s))] for times in arrivals.per_function]
     drawn = [sampler.sample(stream(window.seed, "lengths", row), len(times)) for row, times in enumerate(kept)]
     arrived_s = np.concatenate(kept)

@@ -8,11 +8,13 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from simlora.workload.bounds import check_requests
 from simlora.workload.workload import Floats
 
 
 def poisson_arrivals(rng: np.random.Generator, duration_s: float, rate_per_s: float) -> Floats:
     """A Poisson process on [0, duration)."""
+    check_requests(rate_per_s * duration_s)
     return np.sort(rng.uniform(0.0, duration_s, rng.poisson(rate_per_s * duration_s)))
 
 
@@ -55,6 +57,7 @@ def renewal_arrivals(rng: np.random.Generator, duration_s: float, rate_per_s: fl
 
     Stationary: the first gap is what remains of a length-biased one, so the mean rate holds from time 0.
     """
+    check_requests(rate_per_s * duration_s)
     parts = [np.array([rng.uniform() * gaps.around_an_instant(rng)])]
     at_s = float(parts[0][0])
     expected = duration_s * rate_per_s
@@ -80,6 +83,8 @@ def on_off_arrivals(
     off_mean_s: float,
 ) -> Floats:
     """Poisson arrivals whose rate switches between two values after exponential dwell times; starts in equilibrium."""
+    check_requests(max(on_rate_per_s, off_rate_per_s) * duration_s)
+    check_requests(2.0 * duration_s / (on_mean_s + off_mean_s))
     on = rng.uniform() < on_mean_s / (on_mean_s + off_mean_s)
     from_s, edges_s, rates_per_s = 0.0, [0.0], []
     while from_s < duration_s:

@@ -109,7 +109,8 @@ def test_ctrl_c_says_where_a_policy_was(endless, jobs):
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
-    assert "it was at stuck/bursty/base/0 (at endless.py:1" in errors
+    assert "it was at " in errors
+    assert "stuck/bursty/base/0 (at endless.py:1" in errors
     assert ", in plan)" in errors
 
 

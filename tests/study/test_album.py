@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from simlora.study.album import KINDS, Album
+from simlora.study.run import run_experiment
 
 
 class Drawn:
@@ -29,3 +32,11 @@ def test_a_list_that_was_tampered_with_reaches_no_other_folder(tmp_path):
     (album.folder / "drawn.txt").write_text("../a\n")
     album.clear()
     assert (tmp_path / "a.csv").exists()
+
+
+def test_a_run_that_served_nothing_has_its_figures(folder):
+    too_long = "scenario.lengths={name='fixed',prompt_tokens=10000000,output_tokens=10}"
+    ran = run_experiment(folder.file, folder.path / "out", sets=["seeds=1", too_long], jobs=1)
+    assert ran.failed == ()
+    assert (ran.out / "figures" / "ttft.png").exists()
+    assert set(pd.read_csv(ran.out / "summary.csv")["finished"]) == {0}

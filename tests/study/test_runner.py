@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 
+import pandas as pd
 import pytest
 
 from simlora.errors import ConfigError, PolicyError
@@ -145,6 +146,15 @@ def test_a_full_disk_is_one_message(folder, engine, monkeypatch):
     with pytest.raises(ConfigError, match="the disk is full; what was finished before stays readable"):
         run(folder)
     assert done(folder) == {"serverless-lora/calm/base/0"}
+
+
+def test_a_disk_that_fills_while_a_figure_is_drawn_is_one_message(tmp_path):
+    from simlora.plotting.style import Picture, canvas
+
+    (tmp_path / "x.pdf").symlink_to("/dev/full")
+    figure, _ = canvas("column", 1.0)
+    with pytest.raises(ConfigError, match="the disk is full"), one_message(tmp_path):
+        Picture(figure, pd.DataFrame()).save(tmp_path / "x")
 
 
 def test_an_unwritable_folder_is_one_message(folder, engine):

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from simlora.workload.bounds import MOST_TOKENS
 from simlora.workload.lengths.fitted import lengths_path, load_lengths
 from simlora.workload.options import read_options
 from simlora.workload.workload import Ints
@@ -39,7 +40,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    max_new_tokens: int | None = Field(default=None, ge=1)
+    max_new_tokens: int | None = Field(default=None, ge=1, le=MOST_TOKENS)
 
 
 class Fitted(Options):
@@ -58,8 +59,8 @@ class Fitted(Options):
 class Fixed(Options):
     """Every request alike."""
 
-    prompt_tokens: int = Field(ge=1)
-    output_tokens: int = Field(ge=1)
+    prompt_tokens: int = Field(ge=1, le=MOST_TOKENS)
+    output_tokens: int = Field(ge=1, le=MOST_TOKENS)
 
     @property
     def limit(self) -> int:
@@ -70,12 +71,12 @@ class Fixed(Options):
 
 
 class Lognormal(Options):
-    """Independent log-normal lengths, given by mean and coefficient of variation."""
+    """Independent log-normal lengths, given by mean and coefficient of variation, cut at what a request may have."""
 
-    prompt_mean: float = Field(ge=1, allow_inf_nan=False)
-    prompt_cv: float = Field(ge=0, allow_inf_nan=False)
-    output_mean: float = Field(ge=1, allow_inf_nan=False)
-    output_cv: float = Field(ge=0, allow_inf_nan=False)
+    prompt_mean: float = Field(ge=1, le=MOST_TOKENS)
+    prompt_cv: float = Field(ge=0, le=100)
+    output_mean: float = Field(ge=1, le=MOST_TOKENS)
+    output_cv: float = Field(ge=0, le=100)
 
     @property
     def limit(self) -> int:
@@ -85,7 +86,7 @@ class Lognormal(Options):
         mean, cv = np.array([self.prompt_mean, self.output_mean]), np.array([self.prompt_cv, self.output_cv])
         sigma = np.sqrt(np.log1p(cv**2))
         drawn = mean * np.exp(sigma * rng.standard_normal((count, 2)) - sigma**2 / 2.0)
-        tokens = np.maximum(np.rint(drawn), 1.0).astype(np.int64)
+        tokens = np.clip(np.rint(drawn), 1.0, MOST_TOKENS).astype(np.int64)
         return tokens[:, 0], tokens[:, 1]
 
 

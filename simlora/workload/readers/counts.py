@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from simlora.errors import TraceError
+from simlora.workload.bounds import MOST_REQUESTS
 from simlora.workload.readers.requests import check_order
 from simlora.workload.readers.table import Number, Text, place_of, read_columns
 from simlora.workload.workload import Ints
@@ -33,7 +34,7 @@ def read_counts(path: Path, functions: Sequence[str], every: Bin, until_s: float
         {
             "time": Number(),
             "function": Text("function of the functions table", functions),
-            "count": Number(whole=True),
+            "count": Number(whole=True, most=MOST_REQUESTS),
         },
     )
     time_s, bin_s = table["time"], BIN_S[every]

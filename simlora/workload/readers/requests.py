@@ -14,11 +14,12 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from simlora.errors import TraceError
+from simlora.workload.bounds import MOST_TOKENS
 from simlora.workload.readers.table import Number, Text, place_of, read_columns
 from simlora.workload.workload import Floats, Workload
 
 COLUMNS = ("arrived_s", "function", "prompt_tokens", "output_tokens")
-TOKENS = Number(least=1, whole=True)
+TOKENS = Number(least=1, whole=True, most=MOST_TOKENS)
 
 
 @dataclass(frozen=True)

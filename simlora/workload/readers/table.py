@@ -28,18 +28,20 @@ from simlora.workload.workload import Floats
 
 @dataclass(frozen=True)
 class Number:
-    """A finite number of at least ``least``, whole if ``whole``."""
+    """A finite number from ``least`` to ``most``, whole if ``whole``."""
 
     least: float = 0.0
     whole: bool = False
+    most: float = math.inf
 
     @property
     def allowed(self) -> str:
-        return f"{'whole numbers' if self.whole else 'numbers'} from {self.least:g}"
+        upto = f" to {self.most:,.0f}" if self.most < math.inf else ""
+        return f"{'whole numbers' if self.whole else 'numbers'} from {self.least:g}{upto}"
 
     def fits(self, values: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Which values are allowed, one flag each."""
-        good = np.isfinite(values) & (values >= self.least)
+        good = np.isfinite(values) & (values >= self.least) & (values <= self.most)
         return good & (values == np.floor(values)) if self.whole else good
 
 

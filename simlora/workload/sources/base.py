@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from simlora.errors import TraceError
+from simlora.workload.bounds import check_requests
 from simlora.workload.readers.requests import RequestTable
 from simlora.workload.spreading import SPREADERS, SpreaderName, scale_counts
 from simlora.workload.workload import Floats, Ints, stream
@@ -60,6 +61,7 @@ class SpreadOptions(SourceOptions):
         """Arrivals of each function: its counts scaled, then spread, each by the function's own streams."""
         arrivals = []
         for row, own in enumerate(counts):
+            check_requests(float(own.sum()) * window.rate_scale)
             if window.rate_scale != 1.0:
                 own = scale_counts(own, window.rate_scale, stream(window.seed, "rate scale", row))
             arrivals.append(SPREADERS[self.spreader](own, bin_s, stream(window.seed, "spread", row)))

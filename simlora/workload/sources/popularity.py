@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from simlora.errors import TraceError
+from simlora.workload.bounds import check_requests
 from simlora.workload.sources.base import Arrivals, SourceOptions, Window
 from simlora.workload.synthetic import varying_arrivals
 from simlora.workload.workload import Floats, stream
@@ -110,6 +111,7 @@ class Drift(Popular):
     churn: float = Field(default=0.1, ge=0, le=1)
 
     def requests(self, window: Window) -> Arrivals:
+        check_requests(window.duration_s / self.every_s * len(window.functions))
         epochs = math.ceil(window.duration_s / self.every_s)
         places = np.stack([self._places(window.seed, row, epochs) for row in range(len(window.functions))])
         ranks = np.argsort(np.argsort(places, axis=0, kind="stable"), axis=0, kind="stable")
@@ -139,6 +141,7 @@ class Diurnal(Popular):
 
     def requests(self, window: Window) -> Arrivals:
         step_s = self.period_s / DIURNAL_STEPS
+        check_requests(window.duration_s / step_s * len(window.functions))
         edges_s = np.append(np.arange(math.ceil(window.duration_s / step_s)) * step_s, window.duration_s)
         rates = self.ranked_rates(window, self.exponent)[:, np.newaxis] * np.stack(
             [self._course(edges_s, self._peak_s(window.seed, row)) for row in range(len(window.functions))]
