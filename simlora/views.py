@@ -73,6 +73,11 @@ class GpuView(Protocol):
     @property
     def index(self) -> int: ...
     @property
+    def kind(self) -> str:
+        """Its model, by the name that the hardware catalogue and price lists give it."""
+        ...
+
+    @property
     def node(self) -> NodeView: ...
     @property
     def reserved(self) -> bool:

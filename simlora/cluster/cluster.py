@@ -6,15 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import simpy
 
-from simlora.cluster.config import ClusterConfig
 from simlora.cluster.hardware import CheckpointCache, Gpu, Node
 from simlora.cluster.links import Discipline, Link
+from simlora.cluster.machines import Machines
 from simlora.cluster.memory import Memory
 from simlora.cluster.processes import BackboneProcess, Container, Instance
 from simlora.cluster.queues import Queues
 from simlora.entities import Backbone, Function
-from simlora.latency.hardware import Gpu as GpuModel
-from simlora.latency.hardware import load_node_type
 from simlora.views import InstanceState, InstanceView
 
 
@@ -25,9 +23,9 @@ class Cluster:
         self,
         env: simpy.Environment,
         functions: Sequence[Function],
-        config: ClusterConfig,
-        gpu: GpuModel,
+        machines: Sequence[Machines],
         *,
+        has_all: bool = True,
         one_for_all: bool = False,
         reserved_gpus: int = 0,
         use_gpus: int | None = None,
@@ -47,36 +45,41 @@ class Cluster:
         self._unfinished: dict[Function, int] = dict.fromkeys(functions, 0)
         self._started: dict[str, int] = {}
         self._ids = {"instance": 0, "container": 0, "backbone": 0}
-        self._build(config, gpu, use_gpus or config.gpus, host_cache_fraction, storage)
+        for kind in machines:
+            self._add_nodes(kind, use_gpus, has_all, host_cache_fraction, storage)
         for reserved in self.gpus[:reserved_gpus]:
             reserved.reserved = True
 
-    def _build(
-        self, config: ClusterConfig, gpu: GpuModel, use_gpus: int, cache_fraction: float, storage: Discipline
+    def _add_nodes(
+        self, kind: Machines, use_gpus: int | None, has_all: bool, cache_fraction: float, storage: Discipline
     ) -> None:
-        kind = load_node_type(config.node_type)
-        for n in range(config.nodes):
-            cache_bytes = int(kind.host_bytes * cache_fraction)
-            memory = Memory(f"host memory of node {n}", kind.host_bytes - cache_bytes)
+        host = kind.node
+        for _ in range(kind.nodes):
+            n, count = len(self.nodes), kind.gpus_per_node
+            if use_gpus is not None:
+                count = min(count, use_gpus - len(self.gpus))
+            if not count:
+                return
+            cache_bytes = int(host.host_bytes * cache_fraction)
+            memory = Memory(f"host memory of node {n}", host.host_bytes - cache_bytes)
             cache = CheckpointCache(Memory(f"checkpoint cache of node {n}", cache_bytes))
-            remote_per_s = min(kind.nic_bytes_per_s, kind.remote_bytes_per_s)
+            remote_per_s = min(host.nic_bytes_per_s, host.remote_bytes_per_s)
             links = (
-                Link(f"storage of node {n}", kind.ssd_bytes_per_s, storage),
+                Link(f"storage of node {n}", host.ssd_bytes_per_s, storage),
                 Link(f"network of node {n}", remote_per_s),
             )
-            node = Node(self._env, n, memory, cache, links, config.checkpoints == "ssd")
-            self._add_gpus(node, min(config.gpus_per_node, use_gpus - len(self.gpus)), gpu, kind.switch_gpus)
-            if node.gpus:
-                self.nodes.append(node)
+            self.nodes.append(Node(self._env, n, memory, cache, links, has_all))
+            self._add_gpus(self.nodes[-1], count, kind)
 
-    def _add_gpus(self, node: Node, count: int, gpu: GpuModel, switch_gpus: int) -> None:
-        """``switch_gpus`` of them in turn behind one switch."""
+    def _add_gpus(self, node: Node, count: int, kind: Machines) -> None:
+        """As many in turn behind one switch as the kind of node says."""
+        gpu, name = kind.profile.gpu, kind.profile.kernels.gpu
         for n in range(count):
             index = len(self.gpus)
-            if n % switch_gpus == 0:
+            if n % kind.node.switch_gpus == 0:
                 switch: list[Gpu] = []
                 bus = Link(f"bus of GPU {index}", gpu.pcie_bytes_per_s)
-            self.gpus.append(Gpu(index, node, Memory(f"GPU {index}", gpu.usable_bytes), bus, switch))
+            self.gpus.append(Gpu(index, name, node, Memory(f"GPU {index}", gpu.usable_bytes), bus, switch))
             node.gpus.append(self.gpus[-1])
             switch.append(self.gpus[-1])
 

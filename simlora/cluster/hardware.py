@@ -107,14 +107,16 @@ class Gpu:
         "containers",
         "index",
         "instances",
+        "kind",
         "memory",
         "node",
         "reserved",
         "switch",
     )
 
-    def __init__(self, index: int, node: Node, memory: Memory, bus: Link, switch: list[Gpu]):
+    def __init__(self, index: int, kind: str, node: Node, memory: Memory, bus: Link, switch: list[Gpu]):
         self.index = index
+        self.kind = kind
         self.reserved = False
         self.node = node
         self.memory = memory

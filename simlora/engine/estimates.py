@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from simlora.cluster.machines import Machines, of_each_gpu
 from simlora.entities import ArtifactKind, Backbone, Function, QueuedRequest, Tier
-from simlora.latency import Loader, ModelLatency, Profile, Stage, fit_ttft_line, load_loader
-from simlora.latency.hardware import NodeType
+from simlora.latency import Loader, ModelLatency, Stage, fit_ttft_line, load_loader
 from simlora.systems.config import SystemConfig
 from simlora.views import GpuView, InstanceView
 
 
 class ProfileEstimates:
-    """Medians and exact sizes; nothing here is drawn, and nothing knows output lengths (design law 2)."""
+    """Medians and exact sizes; nothing here is drawn, and nothing knows output lengths (design law 2).
 
-    def __init__(self, system: SystemConfig, profile: Profile, node: NodeType, functions: Sequence[Function]):
+    What is asked of no GPU in particular is answered for the cluster's first. Start-up stages are the
+    engine's, hence the same everywhere.
+    """
+
+    def __init__(self, system: SystemConfig, machines: Sequence[Machines], functions: Sequence[Function]):
         self.system = system
-        self.profile = profile
-        self._node = node
+        self._machines = list(of_each_gpu(machines))
+        self.profile = profile = machines[0].profile
         self._functions = functions
         self._stages: dict[str, Stage] = {stage.name: stage for stage in profile.startup}
         self.stages = tuple(self._stages)
@@ -29,25 +33,28 @@ class ProfileEstimates:
         self._all_bytes = {function: sum(sizes.values()) for function, sizes in self._own_bytes.items()}
         self._shared_bytes = {f.backbone: self.backbone_process_bytes(f.backbone) for f in functions if shares}
         self._lines: dict[Function, tuple[float, float]] = {}
-        self._moves: dict[tuple[Function, str, Tier], float] = {}
+        self._moves: dict[tuple[Machines, Function, str, Tier], float] = {}
         self._request_bytes: dict[Function, tuple[int, int, int]] = {}
 
     # ------------------------------------------------------------------ models and loaders
 
-    def model(self, function: Function) -> ModelLatency:
+    def model(self, function: Function, gpu: GpuView | None = None) -> ModelLatency:
         """The clock of a process that serves ``function`` alone."""
-        return self.profile.model(function.backbone, function.target_modules)
+        return self._at(gpu).profile.model(function.backbone, function.target_modules)
 
-    def engine_model(self, backbone: Backbone) -> ModelLatency:
+    def engine_model(self, backbone: Backbone, gpu: GpuView | None = None) -> ModelLatency:
         """The clock of an engine that serves every function of ``backbone``, its slots as wide as the widest."""
         modules = max((f.target_modules for f in self._functions if f.backbone is backbone), key=lambda m: (len(m), m))
-        return self.profile.model(backbone, modules)
+        return self._at(gpu).profile.model(backbone, modules)
 
     def model_of(self, instance: InstanceView) -> ModelLatency:
         """The clock of an instance."""
         if instance.function is not None:
-            return self.model(instance.function)
-        return self.engine_model(instance.backbone)
+            return self.model(instance.function, instance.gpu)
+        return self.engine_model(instance.backbone, instance.gpu)
+
+    def _at(self, gpu: GpuView | None) -> Machines:
+        return self._machines[0 if gpu is None else gpu.index]
 
     @property
     def loader(self) -> Loader:
@@ -71,21 +78,22 @@ class ProfileEstimates:
             return found.seconds
         name = function.adapter.name if found.artifact is ArtifactKind.ADAPTER else function.backbone.name
         if gpu is not None and gpu.node.caches(name):
-            return found.seconds + self._move_s(function, stage, Tier.HOST, Tier.DEVICE)
-        seconds = found.seconds + self._move_s(function, stage, Tier.SSD, Tier.DEVICE)
+            return found.seconds + self._move_s(gpu, function, stage, Tier.HOST, Tier.DEVICE)
+        seconds = found.seconds + self._move_s(gpu, function, stage, Tier.SSD, Tier.DEVICE)
         if gpu is not None and not gpu.node.stores(name):
-            seconds += self._move_s(function, stage, Tier.REMOTE, Tier.SSD)
+            seconds += self._move_s(gpu, function, stage, Tier.REMOTE, Tier.SSD)
         return seconds
 
-    def _move_s(self, function: Function, stage: str, source: Tier, to: Tier) -> float:
-        key = (function, stage, source)
+    def _move_s(self, gpu: GpuView | None, function: Function, stage: str, source: Tier, to: Tier) -> float:
+        at = self._at(gpu)
+        key = (at, function, stage, source)
         seconds = self._moves.get(key)
         if seconds is None:
             if self._stages[stage].artifact is ArtifactKind.ADAPTER:
                 loader, size_bytes = self.profile.engine.adapter_loader, function.adapter.bytes
             else:
                 loader, size_bytes = self.system.loader, function.backbone.weights_bytes
-            seconds = self._moves[key] = self.profile.load_s(size_bytes, (source, to), loader, self._node)
+            seconds = self._moves[key] = at.profile.load_s(size_bytes, (source, to), loader, at.node)
         return seconds
 
     def stage_host_bytes(self, function: Function, stage: str) -> int:

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simlora.cluster.config import ClusterConfig
+from simlora.cluster.machines import load_machines, of_each_gpu, parts_of, profiles_of
 from simlora.entities import Function
-from simlora.latency import ModelLatency, load_node_type, load_profile
+from simlora.latency import ModelLatency
 from simlora.results.recorder import BUSY, FINISHED, GPU, INSTANCE, RESERVED, Recorder, RunRecord
 from simlora.systems.config import SystemConfig
 from simlora.workload.workload import Workload
@@ -40,39 +41,39 @@ def relax(
 
     ``horizon_s`` changes nothing: requests that a run would leave unfinished have a bound, too.
     """
-    found = load_profile(profile, system.engine)
+    machines = load_machines(cluster, profile, system.engine)
+    profiles = profiles_of(machines)
     record = Recorder(len(workload))
     first_s, whole_s, held_bytes = np.zeros((3, len(workload)))
     asked = 0
-    models = {f.backbone: found.model(f.backbone, f.target_modules) for f in functions}
-    for backbone, model in models.items():
+    models = {f.backbone: [p.model(f.backbone, f.target_modules) for p in profiles] for f in functions}
+    for backbone, on_gpus in models.items():
         served = [f.index for f in functions if f.backbone is backbone]
         mine = np.flatnonzero(np.isin(workload.function, served))
         if len(mine):
-            asked += int(workload.prompt_tokens[mine].max())
+            asked += int(workload.prompt_tokens[mine].max()) * len(on_gpus)
             prompt, output = workload.prompt_tokens[mine].astype(float), workload.output_tokens[mine].astype(float)
-            first_s[mine] = _prefill_s(model, workload.prompt_tokens[mine])
-            whole_s[mine] = first_s[mine] + _decode_s(model, prompt, output)
-            held_bytes[mine] = model.kv_bytes_per_token * (prompt + (output - 1) / 2)
+            first_s[mine] = np.min([_prefill_s(model, workload.prompt_tokens[mine]) for model in on_gpus], axis=0)
+            whole_s[mine] = first_s[mine] + np.min([_decode_s(model, prompt, output) for model in on_gpus], axis=0)
+            held_bytes[mine] = backbone.kv_bytes_per_token * (prompt + (output - 1) / 2)
     _note_requests(record, workload, first_s, whole_s)
     end_s = float(np.max(workload.arrived_s + whole_s, initial=0.0))
     _note_usage(record, whole_s, held_bytes, end_s)
-    node = load_node_type(cluster.node_type)
     facts: dict[str, Any] = {
         "system": system.name,
         "title": system.title,
         "evaluation": system.evaluation,
-        "profile": found.name,
+        "profile": " + ".join(profile.name for profile in profiles),
         "engine": system.engine,
         "seed": seed,
         "end_s": end_s,
         "gpus": cluster.gpus,
-        "gpu_model": found.kernels.gpu,
-        "gpu_capacity_bytes": found.gpu.usable_bytes,
+        "gpu_models": [kind.profile.kernels.gpu for kind in of_each_gpu(machines)],
+        "gpu_capacity_bytes": [kind.profile.gpu.usable_bytes for kind in of_each_gpu(machines)],
         "billing": system.billing,
-        "out_of_range": {"calls": asked, "out": sum(found.out_of_range().values())},
+        "out_of_range": {"calls": asked, "out": sum(sum(profile.out_of_range().values()) for profile in profiles)},
         "steps": int(workload.output_tokens.sum()),
-        "trust": [part._asdict() for part in found.describe(system.loader, node)],
+        "trust": [part._asdict() for part in parts_of(machines, system.loader)],
         "workload": workload.provenance,
     }
     return RunRecord(*record.tables(workload, functions), facts)

@@ -16,12 +16,13 @@ from simlora.backends.simulated import SimulatedBackend
 from simlora.clock import VirtualTime
 from simlora.cluster.cluster import Cluster
 from simlora.cluster.config import ClusterConfig
+from simlora.cluster.machines import load_machines, parts_of, profiles_of
 from simlora.cluster.processes import Instance
 from simlora.engine.engine import Engine
 from simlora.engine.estimates import ProfileEstimates
 from simlora.entities import Function, QueuedRequest
 from simlora.errors import SimloraError
-from simlora.latency import CONTENTION, load_node_type, load_profile
+from simlora.latency import CONTENTION
 from simlora.policies.base import Binds, PolicyContext
 from simlora.policies.estimates import Rates
 from simlora.results.prices import load_price
@@ -75,14 +76,13 @@ class Simulation:
         self.workload = workload
         self.seed = seed
         self.env = self.environment()
-        self.profile = load_profile(profile, system.engine)
-        self.node_type = load_node_type(cluster.node_type)
-        self.estimates = ProfileEstimates(system, self.profile, self.node_type, functions)
+        self.machines = load_machines(cluster, profile, system.engine)
+        self.estimates = ProfileEstimates(system, self.machines, functions)
         self.cluster = Cluster(
             self.env,
             functions,
-            cluster,
-            self.profile.gpu,
+            self.machines,
+            has_all=cluster.checkpoints == "ssd",
             one_for_all=self.estimates.one_for_all,
             reserved_gpus=system.reserves(system.limits.gpus or cluster.gpus),
             use_gpus=system.limits.gpus,
@@ -98,7 +98,7 @@ class Simulation:
         self.policies: dict[str, Any] = build_policies(system, base_dir)
         self.rates: Rates | None = None
         if system.price is not None:
-            self.rates = load_price(system.price, base_dir).rates(self.profile.kernels.gpu)
+            self.rates = load_price(system.price, base_dir).rates(gpu.kind for gpu in self.cluster.gpus)
         self.record = Recorder(len(workload))
 
     def environment(self) -> VirtualTime:
@@ -204,22 +204,23 @@ class Simulation:
 
     def _facts(self) -> dict[str, Any]:
         finished = [at_s for at_s in self.record.finished_s if at_s == at_s]
-        out = sum(self.profile.out_of_range().values())
+        profiles = profiles_of(self.machines)
+        out = sum(sum(profile.out_of_range().values()) for profile in profiles)
         return {
             "system": self.system.name,
             "title": self.system.title,
             "evaluation": self.system.evaluation,
-            "profile": self.profile.name,
+            "profile": " + ".join(profile.name for profile in profiles),
             "engine": self.system.engine,
             "seed": self.seed,
             "end_s": max(finished, default=0.0),
             "gpus": len(self.cluster.gpus),
-            "gpu_model": self.profile.kernels.gpu,
-            "gpu_capacity_bytes": self.cluster.gpus[0].capacity_bytes,
+            "gpu_models": [gpu.kind for gpu in self.cluster.gpus],
+            "gpu_capacity_bytes": [gpu.capacity_bytes for gpu in self.cluster.gpus],
             "billing": self.system.billing,
             "out_of_range": {"calls": self.backend.runs, "out": out},
             "steps": self.backend.steps,
-            "trust": [part._asdict() for part in self.profile.describe(self.system.loader, self.node_type)],
+            "trust": [part._asdict() for part in parts_of(self.machines, self.system.loader)],
             "workload": self.workload.provenance,
         }
 

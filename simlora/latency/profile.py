@@ -88,16 +88,18 @@ class Profile:
     def describe(self, loader: str | None = None, node: NodeType | None = None) -> list[Part]:
         """(part, label, source, error, valid range) of all that a run rests on, with this loader and kind of node."""
         kernels, engine = self.kernels, self.engine
-        named: list[tuple[str, Sourced]] = [("gpu", self.gpu)]
+        named: list[tuple[str, Sourced]] = [(f"gpu {kernels.gpu}", self.gpu)]
         named += [
-            (f"kernels: {name}", part) for name, part in kernels if isinstance(part, Sourced) and part is not self.gpu
+            (f"kernels of {kernels.name}: {name}", part)
+            for name, part in kernels
+            if isinstance(part, Sourced) and part is not self.gpu
         ]
         named += [(f"{engine.name}: {name}", part) for name, part in engine if isinstance(part, Sourced)]
         named += [(f"{engine.name} start-up: {stage.name}", stage) for stage in engine.stage]
         for name in dict.fromkeys((loader or engine.default_loader, engine.adapter_loader)):
             named += [(f"{name}: {way.source_tier} to {way.to_tier}", way) for way in load_loader(name).path]
         if node is not None:
-            named.append(("node: storage, network, remote store", node))
+            named.append((f"{node.title}: storage, network, remote store", node))
         return [Part(name, part.label, part.source, part.error, part.valid) for name, part in named]
 
     def out_of_range(self) -> dict[str, int]:

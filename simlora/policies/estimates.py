@@ -12,12 +12,14 @@ from simlora.views import GpuView, InstanceView
 class Rates(Protocol):
     """What a process costs, by the price list that the system names: USD per second for the bytes that it holds."""
 
-    def starting_usd_per_s(self, device_bytes: int, host_bytes: int) -> float: ...
-    def idle_usd_per_s(self, device_bytes: int, host_bytes: int) -> float: ...
+    def starting_usd_per_s(self, gpu: GpuView, device_bytes: int, host_bytes: int) -> float: ...
+    def idle_usd_per_s(self, gpu: GpuView, device_bytes: int, host_bytes: int) -> float: ...
 
 
 class Estimates(Protocol):
-    """Offline knowledge: the profile's medians for this system's engine, loader and sharing."""
+    """Offline knowledge: the profile's medians for this system's engine, loader and sharing.
+
+    What is asked of no GPU in particular is told of the cluster's first."""
 
     @property
     def stages(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ the seconds so added cost what the life's last second cost.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -48,40 +49,60 @@ class Bill:
 
 
 @dataclass(frozen=True)
+class _Rates:
+    """USD per second of each GPU (or a GB on it), in the order of the GPUs."""
+
+    active_usd_per_s: Floats
+    idle_usd_per_s: Floats
+
+    @classmethod
+    def of(cls, prices: Sequence[GpuPrice]) -> _Rates:
+        return cls(*np.array(prices, np.float64).reshape(-1, 2).T)
+
+    def least(self) -> _Rates:
+        """Every GPU at the rates of the cheapest."""
+        return _Rates(*(np.full_like(rates, rates.min()) for rates in (self.active_usd_per_s, self.idle_usd_per_s)))
+
+
+@dataclass(frozen=True)
 class _Metered:
     """Rows of holders with their state and what they held; ``seconds`` are the billed ones, rounding included."""
 
+    gpu: Ints
     seconds: Floats
     active: Bools
     starting: Bools
     device_gb: Floats
     backbone: Bools
 
-    def usd(self, price: GpuPrice, rows: Bools) -> float:
+    def usd(self, rates: _Rates, rows: Bools) -> float:
         """Device cost of some of the rows."""
-        rate = np.where(self.active | self.starting, price.active_usd_per_s, price.idle_usd_per_s)
+        working, gpu = self.active | self.starting, self.gpu
+        rate = np.where(working, rates.active_usd_per_s[gpu], rates.idle_usd_per_s[gpu])
         return float(np.sum((self.seconds * rate * self.device_gb)[rows]))
 
 
 def bill(
     usage: pa.Table,
     price: Price,
-    gpu_model: str,
+    gpu_models: Sequence[str],
     requests: int,
     window_s: float,
     billing: Billing,
 ) -> Bill:
-    """The cost of a run's ``usage`` over [0, window_s] under ``price``, on GPUs of ``gpu_model``.
+    """The cost of a run's ``usage`` over [0, window_s] under ``price``; ``gpu_models``: that of each GPU, in order.
 
     ``requests``: those offered that reached an instance that the list bills; each costs its invocation fee. Where some
     GPUs are reserved (``billing = "reserved-plus-serverless"``), a serverless list bills what is on the others. A bound
-    is billed by either kind of list (``billing = "cheapest"``), without rounding and minimum.
-    Raises :class:`ConfigError` if the list has no rate for the GPU, or is not of the kind that ``billing`` needs.
+    is billed by either kind of list (``billing = "cheapest"``), at the rates of the cheapest GPU, without rounding and
+    minimum.
+    Raises :class:`ConfigError` if the list has no rate for a GPU, or is not of the kind that ``billing`` needs.
     """
     if not any(price.kind in kinds for kinds in WAYS[billing]):
         raise ConfigError(f'{price.title}: a list of kind "{price.kind}" can\'t bill {billing} systems')
-    rate = price.gpu(gpu_model)
+    rate = _Rates.of([price.gpu(model) for model in gpu_models])
     if billing == "cheapest":
+        rate = rate.least()
         price = price.model_copy(update={"granularity_s": 0.0, "minimum_s": 0.0})
     if billing == "reserved-plus-serverless" and price.kind == "serverless":
         usage = usage.filter(pa.array(~on_reserved(usage, usage)))
@@ -102,7 +123,7 @@ def bill(
     return _of(processes, rate, backbone_usd, host_usd, requests_usd)
 
 
-def _of(metered: _Metered, rate: GpuPrice, backbone_usd: float, host_usd: float, requests_usd: float) -> Bill:
+def _of(metered: _Metered, rate: _Rates, backbone_usd: float, host_usd: float, requests_usd: float) -> Bill:
     own = ~metered.backbone
     return Bill(
         gpu_active_usd=metered.usd(rate, own & metered.active),
@@ -114,10 +135,11 @@ def _of(metered: _Metered, rate: GpuPrice, backbone_usd: float, host_usd: float,
     )
 
 
-def _reserved_usd(rows: pa.Table, price: Price, rate: GpuPrice) -> float:
+def _reserved_usd(rows: pa.Table, price: Price, rate: _Rates) -> float:
     reserved = words(rows, "state").are("reserved")
-    gpu, from_s, to_s = (numbers(rows, name)[reserved] for name in ("gpu", "from_s", "to_s"))
-    return float(_billed_s(gpu.astype(np.int64), from_s, to_s, price).sum() * rate.active_usd_per_s)
+    from_s, to_s = numbers(rows, "from_s")[reserved], numbers(rows, "to_s")[reserved]
+    gpu = numbers(rows, "gpu")[reserved].astype(np.int64)
+    return float(np.sum(_billed_s(gpu, from_s, to_s, price) * rate.active_usd_per_s[gpu]))
 
 
 def _processes(rows: pa.Table, price: Price) -> _Metered:
@@ -130,7 +152,7 @@ def _processes(rows: pa.Table, price: Price) -> _Metered:
     seconds = np.zeros(len(billed))
     seconds[billed] = _billed_s(key[billed], numbers(rows, "from_s")[billed], numbers(rows, "to_s")[billed], price)
     device_gb = numbers(rows, "device_bytes") / price.gb_bytes
-    return _Metered(seconds, state.are("busy"), starting, device_gb, holder.are("backbone"))
+    return _Metered(gpu, seconds, state.are("busy"), starting, device_gb, holder.are("backbone"))
 
 
 def _cards(use: Occupancy, price: Price) -> _Metered:
@@ -144,7 +166,7 @@ def _cards(use: Occupancy, price: Price) -> _Metered:
     billed = price.startup_billed | ~starting
     seconds = np.zeros(len(billed))
     seconds[billed] = _billed_s(use.gpu[billed], use.from_s[billed], use.to_s[billed], price)
-    return _Metered(seconds, active, starting, np.ones(len(billed)), np.zeros(len(billed), np.bool_))
+    return _Metered(use.gpu, seconds, active, starting, np.ones(len(billed)), np.zeros(len(billed), np.bool_))
 
 
 def _billed_s(key: Ints, from_s: Floats, to_s: Floats, price: Price) -> Floats:
@@ -179,10 +201,10 @@ def _host_usd(rows: pa.Table, processes: _Metered, price: Price) -> float:
     return float((memory_gb_s.sum() * host.memory_per_gb_s + cpu_credits.sum()) * price.credit_usd)
 
 
-def _split_usd(use: Occupancy, price: Price, rate: GpuPrice) -> float:
+def _split_usd(use: Occupancy, price: Price, rate: _Rates) -> float:
     """Backbone bytes paid in equal parts by the instances on the card; not rounded, for no process is metered."""
     there = use.instances > 0
-    starting_rate = rate.active_usd_per_s if price.startup_billed else 0.0
-    usd_per_s = use.busy * rate.active_usd_per_s + use.starting * starting_rate + use.idle * rate.idle_usd_per_s
+    working = use.busy + use.starting * price.startup_billed
+    usd_per_s = working * rate.active_usd_per_s[use.gpu] + use.idle * rate.idle_usd_per_s[use.gpu]
     gb = use.backbone_bytes / price.gb_bytes
     return float(np.sum((use.seconds * gb * usd_per_s)[there] / use.instances[there]))

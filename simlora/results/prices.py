@@ -6,7 +6,7 @@ for it is an error that names the figures there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from simlora.errors import ConfigError, unknown_name
 from simlora.latency.sources import Sourced, read_toml
+from simlora.views import GpuView
 
 HERE = Path(__file__).parent / "prices"
 Billing = Literal["serverless", "always-on", "reserved-plus-serverless", "cheapest"]
@@ -62,23 +63,23 @@ class GpuPrice(NamedTuple):
 class ProcessRates:
     """What a process that has its bytes to itself costs by a price list (implements ``simlora.policies`` ``Rates``).
 
-    Under a ``card`` list it pays for its card, however little it holds.
+    Under a ``card`` list it pays for its card, however little it holds. ``gpus``: the rates of each GPU model.
     """
 
     price: Price
-    gpu: GpuPrice
+    gpus: Mapping[str, GpuPrice]
 
-    def starting_usd_per_s(self, device_bytes: int, host_bytes: int) -> float:
+    def starting_usd_per_s(self, gpu: GpuView, device_bytes: int, host_bytes: int) -> float:
         """While it starts; nothing where start-up is not billed."""
         if not self.price.startup_billed:
             return 0.0
-        host = self.price.host
-        return self._usd_per_s(self.gpu.active_usd_per_s, host.cpu_active_per_s, device_bytes, host_bytes)
+        cpu_per_s = self.price.host.cpu_active_per_s
+        return self._usd_per_s(self.gpus[gpu.kind].active_usd_per_s, cpu_per_s, device_bytes, host_bytes)
 
-    def idle_usd_per_s(self, device_bytes: int, host_bytes: int) -> float:
+    def idle_usd_per_s(self, gpu: GpuView, device_bytes: int, host_bytes: int) -> float:
         """While it stands idle."""
-        host = self.price.host
-        return self._usd_per_s(self.gpu.idle_usd_per_s, host.cpu_idle_per_s, device_bytes, host_bytes)
+        cpu_per_s = self.price.host.cpu_idle_per_s
+        return self._usd_per_s(self.gpus[gpu.kind].idle_usd_per_s, cpu_per_s, device_bytes, host_bytes)
 
     def _usd_per_s(self, gpu_usd_per_s: float, cpu_per_s: float, device_bytes: int, host_bytes: int) -> float:
         price, host = self.price, self.price.host
@@ -126,9 +127,9 @@ class Price(Sourced):
         usd_per_s = self.credit_usd / (rate.cards * rate.per_s)
         return GpuPrice(rate.active * usd_per_s, (rate.active if rate.idle is None else rate.idle) * usd_per_s)
 
-    def rates(self, model: str) -> ProcessRates:
-        """What processes on a GPU model cost; :class:`ConfigError` as for :meth:`gpu`."""
-        return ProcessRates(self, self.gpu(model))
+    def rates(self, models: Iterable[str]) -> ProcessRates:
+        """What processes on these GPU models cost; :class:`ConfigError` as for :meth:`gpu`."""
+        return ProcessRates(self, {model: self.gpu(model) for model in models})
 
 
 def list_prices() -> dict[str, Price]:

@@ -79,5 +79,5 @@ def bill_of(
         mine = invoked
         if len(prices) > 1:
             mine = invoked & (on_reserved(requests, usage) == (price.kind == "reserved"))
-        total += bill(usage, price, facts["gpu_model"], int(mine.sum()), window_s, facts["billing"])
+        total += bill(usage, price, facts["gpu_models"], int(mine.sum()), window_s, facts["billing"])
     return total

@@ -6,9 +6,11 @@ import csv
 import math
 import re
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from simlora.cluster.machines import Machines, of_each_gpu
 from simlora.entities import PROJECTIONS, Backbone, Function
 from simlora.errors import ConfigError, TraceError, did_you_mean, unknown_name
 from simlora.latency import Profile, fit_ttft_line, load_backbone
@@ -152,10 +154,12 @@ def make_functions(rows: Sequence[Row], folder: Path) -> list[Function]:
     ]
 
 
-def check_fit(rows: Sequence[Row], folder: Path, profile: Profile) -> None:
-    """Raise :class:`ConfigError` for a function that would not fit an empty GPU, with the bytes it needs."""
-    there_bytes = int(profile.gpu.usable_bytes * profile.engine.kv.usable_fraction)
-    stages_bytes = sum(stage.device_bytes for stage in profile.startup)
+def check_fit(rows: Sequence[Row], folder: Path, machines: Sequence[Machines], gpus: int | None = None) -> None:
+    """Raise :class:`ConfigError` for a function that would fit none of the (first ``gpus``) GPUs when empty."""
+    profiles = [kind.profile for kind in dict.fromkeys(islice(of_each_gpu(machines), gpus))]
+    largest = max(profiles, key=lambda profile: profile.gpu.usable_bytes)
+    there_bytes = int(largest.gpu.usable_bytes * largest.engine.kv.usable_fraction)
+    stages_bytes = sum(stage.device_bytes for stage in largest.startup)
     for row, function in zip(rows, make_functions(rows, folder), strict=True):
         need_bytes = function.backbone.weights_bytes + function.adapter.bytes + stages_bytes
         if need_bytes >= there_bytes:
@@ -163,6 +167,6 @@ def check_fit(rows: Sequence[Row], folder: Path, profile: Profile) -> None:
             shown = name if row["backbone"] == name else f"{name} ({row['backbone']})"
             raise ConfigError(
                 f'function "{function.id}": {shown} fits no GPU: it needs {need_bytes / 1e9:.1f} GB '
-                f"with adapter and context, and {profile.gpu.title} gives {profile.engine.name} "
+                f"with adapter and context, and {largest.gpu.title} gives {largest.engine.name} "
                 f"{there_bytes / 1e9:.1f} GB"
             )

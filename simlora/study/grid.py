@@ -11,13 +11,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from simlora.cluster.config import ClusterConfig
+from simlora.cluster.machines import Machines, load_machines
 from simlora.entities import Function
 from simlora.study.document import Document
 from simlora.study.experiment import Experiment, Scenario, Study
 from simlora.study.faults import refusal
 from simlora.study.functions import Row, check_fit, make_functions, with_slo
 from simlora.study.generated import table_rows
-from simlora.study.systems import Resolved, check_gpus, resolve_systems
+from simlora.study.systems import Resolved, beside, check_gpus, check_rates, resolve_systems
 from simlora.systems import SystemConfig
 from simlora.systems.config import parse_system
 
@@ -53,12 +54,20 @@ class Cell:
     @property
     def cluster(self) -> ClusterConfig:
         """The machines."""
-        return ClusterConfig.model_validate(self.settings["cluster"])
+        found = ClusterConfig.model_validate(self.settings["cluster"])
+        return found.with_profiles(lambda name: beside(name, Path(self.base_dir)))
 
     @property
     def functions(self) -> list[Function]:
         """The functions table with the SLOs that count for this system."""
         return make_functions(self.settings["functions"], Path(self.base_dir, self.settings["functions_dir"]))
+
+    @property
+    def machines(self) -> tuple[Machines, ...]:
+        """The machines under the system's engine, with what was measured of them."""
+        base_dir = Path(self.base_dir)
+        profile, engine = self.settings["profile"], self.settings["system"]["engine"]
+        return load_machines(self.cluster, beside(profile, base_dir), beside(engine, base_dir))
 
     def with_gpus(self, gpus: int) -> Cell:
         """The same run with only the cluster's first ``gpus`` GPUs, under the name that says so."""
@@ -136,7 +145,7 @@ def _shared_settings(experiment: Experiment, scenario: Scenario, index: int, doc
 
 
 def _cluster(experiment: Experiment, scenario: Scenario, index: int, document: Document) -> ClusterConfig:
-    values = {**experiment.cluster.model_dump(), **scenario.cluster}
+    values = experiment.cluster.overlaid(scenario.cluster)
     key = ("scenario", index, "cluster")
     try:
         with document.at(*key):
@@ -148,13 +157,23 @@ def _cluster(experiment: Experiment, scenario: Scenario, index: int, document: D
             ) from None
 
 
+def _machines(cluster: ClusterConfig, profile: str, engine: str, document: Document) -> tuple[Machines, ...]:
+    def found(name: str) -> str:
+        return beside(name, document.path.parent)
+
+    with document.at("cluster", "group"):
+        return load_machines(cluster.with_profiles(found), found(profile), found(engine))
+
+
 def _settings(
     shared: Mapping[str, Any], system: Resolved, experiment: Experiment, document: Document
 ) -> dict[str, Any]:
     folder = document.path.parent / shared["functions_dir"]
     rows: list[Row] = with_slo(shared["functions"], experiment.slo, system.profile, folder, document.where(("slo",)))
-    with document.at("functions"):
-        check_fit(rows, folder, system.profile)
     cluster = ClusterConfig.model_validate(shared["cluster"])
     check_gpus(system, cluster.gpus, f'{document.where(("system",))}: system "{system.config.name}"')
+    machines = _machines(cluster, shared["profile"], system.config.engine, document)
+    check_rates(system, machines, experiment, document)
+    with document.at("functions"):
+        check_fit(rows, folder, machines, system.config.limits.gpus)
     return {**shared, "functions": rows, "system": system.config.model_dump(mode="json")}

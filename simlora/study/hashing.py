@@ -39,7 +39,7 @@ def cell_key(cell: Cell, workload_digest: str, stepwise: bool = False) -> str:
         "version": simlora.__version__,
         "simulator": simulator_digest(),
         "files": [
-            _file_digest(_data_file(settings["profile"], PROFILES, base_dir)),
+            *(_file_digest(_data_file(name, PROFILES, base_dir)) for name in _profiles(settings)),
             _file_digest(_data_file(settings["system"]["engine"], ENGINES, base_dir)),
             _file_digest(LOADERS),
             _file_digest(HARDWARE),
@@ -49,6 +49,13 @@ def cell_key(cell: Cell, workload_digest: str, stepwise: bool = False) -> str:
         "policies": policy_digests(settings["system"], base_dir),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _profiles(settings: Mapping[str, Any]) -> Iterator[str]:
+    yield settings["profile"]
+    for group in settings["cluster"].get("group", ()):
+        if group["profile"] is not None:
+            yield group["profile"]
 
 
 def _data_file(name: str, shipped: Path, base_dir: Path) -> Path:

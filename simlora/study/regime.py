@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from simlora.cluster.machines import Machines, gpus_text
 from simlora.entities import Function
 from simlora.latency import Profile
 from simlora.study.grid import Cell, Grid, Group
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Traffic:
-    """One workload as far as it matters before it is run."""
+    """One workload as far as it matters before it is run; ``service_s``: the mean over the cluster's GPUs."""
 
     group: Group
     digest: str
@@ -45,29 +46,31 @@ class Regime:
     unshared_bytes: int
     shared_bytes: int
     there_bytes: int
+    gpus: str
 
 
 def survey(grid: Grid) -> list[Traffic]:
     """Build every workload once; :class:`TraceError` or :class:`ConfigError` with the scenario's place in the file."""
     names = [scenario.name for scenario in grid.study.experiment.scenario]
     traffic = []
+    machines = {cell.group[:2]: cell.machines for cell in reversed(grid.cells)}
     for cell in grid.workloads:
         with grid.study.document.at("scenario", names.index(cell.scenario)):
             workload = workload_of(cell.settings["workload"], cell.base_dir)
-        profile = next(iter(grid.systems[cell.point].values())).profile
-        traffic.append(_traffic(cell, workload, profile))
+        traffic.append(_traffic(cell, workload, machines[cell.group[:2]]))
     return traffic
 
 
-def _traffic(cell: Cell, workload: Workload, profile: Profile) -> Traffic:
+def _traffic(cell: Cell, workload: Workload, machines: Sequence[Machines]) -> Traffic:
     functions = cell.functions
+    mean_s = sum(kind.gpus * _service_s(workload, functions, kind.profile) for kind in machines) / cell.cluster.gpus
     counts = np.bincount(workload.function, minlength=len(functions))
     return Traffic(
         cell.group,
         digest(workload),
         len(workload),
         float(counts.max() / max(len(workload), 1)),
-        _service_s(workload, functions, profile),
+        mean_s,
         workload.provenance,
     )
 
@@ -90,14 +93,14 @@ def regimes(grid: Grid, traffic: Sequence[Traffic]) -> list[Regime]:
     firsts: dict[tuple[str, str], Cell] = {}
     for cell in grid.cells:
         firsts.setdefault((cell.scenario, cell.point), cell)
-    return [_regime(cell, [t for t in traffic if t.group[:2] == key], grid) for key, cell in firsts.items()]
+    return [_regime(cell, [t for t in traffic if t.group[:2] == key]) for key, cell in firsts.items()]
 
 
-def _regime(cell: Cell, seeds: Sequence[Traffic], grid: Grid) -> Regime:
-    profile = next(iter(grid.systems[cell.point].values())).profile
+def _regime(cell: Cell, seeds: Sequence[Traffic]) -> Regime:
+    machines = cell.machines
     duration_s = cell.settings["workload"]["duration_s"]
     functions, gpus = cell.functions, cell.cluster.gpus
-    contexts_bytes = sum(stage.device_bytes for stage in profile.startup)
+    contexts_bytes = sum(stage.device_bytes for stage in machines[0].profile.startup)
     own_bytes = sum(function.adapter.bytes + contexts_bytes for function in functions)
     backbones = dict.fromkeys(function.backbone for function in functions)
     requests = float(np.mean([t.requests for t in seeds]))
@@ -111,7 +114,8 @@ def _regime(cell: Cell, seeds: Sequence[Traffic], grid: Grid) -> Regime:
         gpus * duration_s,
         own_bytes + sum(function.backbone.weights_bytes for function in functions),
         own_bytes + sum(backbone.weights_bytes for backbone in backbones),
-        gpus * profile.gpu.usable_bytes,
+        sum(kind.gpus * kind.profile.gpu.usable_bytes for kind in machines),
+        gpus_text(machines),
     )
 
 
@@ -124,11 +128,12 @@ def regime_table(found: Sequence[Regime], engine: str) -> Table:
     )
     table.add_column("scenario")
     table.add_column("point")
+    table.add_column("GPUs")
     for name in ("requests", "req/s", "largest function", "GPU-s wanted / there", "GB unshared / shared / there"):
         table.add_column(name, justify="right")
     for r in found:
         gb = " / ".join(f"{size / 1e9:,.0f}" for size in (r.unshared_bytes, r.shared_bytes, r.there_bytes))
         load = f"{r.wanted_gpu_s:,.0f} / {r.there_gpu_s:,.0f} ({r.wanted_gpu_s / r.there_gpu_s:.0%})"
         share = f"{r.largest_share:.0%}"
-        table.add_row(r.scenario, r.point, f"{r.requests:,.0f}", f"{r.offered_per_s:.3f}", share, load, gb)
+        table.add_row(r.scenario, r.point, r.gpus, f"{r.requests:,.0f}", f"{r.offered_per_s:.3f}", share, load, gb)
     return table

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from simlora.cluster.machines import Machines, profiles_of
 from simlora.errors import ConfigError, unknown_name
 from simlora.latency import Profile, load_loader, load_profile
 from simlora.results.prices import Price, choose_prices, load_price
@@ -40,11 +41,8 @@ def resolve_systems(experiment: Experiment, document: Document) -> dict[str, Res
             build_policies(config, base_dir)
             with_files = load_profile(beside(experiment.profile, base_dir), beside(config.engine, base_dir))
             load_loader(config.loader)
-            if config.price is not None:
-                load_price(config.price, base_dir).rates(with_files.kernels.gpu)
         with document.at("prices"):
-            for price in chain(*choose_prices(prices, config.billing)):
-                price.gpu(with_files.kernels.gpu)
+            choose_prices(prices, config.billing)
         fewest = all(entry.fewest for entry in experiment.system if entry.called == name)
         systems[name] = Resolved(config, with_files, fewest and config.billing == "always-on")
     return systems
@@ -97,6 +95,18 @@ def load_prices(experiment: Experiment, document: Document) -> list[Price]:
 def beside(name: str, base_dir: Path) -> str:
     """A name as it is, or the path of a file relative to the experiment's folder."""
     return str(base_dir / name) if name.endswith(".toml") else name
+
+
+def check_rates(system: Resolved, machines: Sequence[Machines], experiment: Experiment, document: Document) -> None:
+    """Raise :class:`ConfigError` if a price list that bills the system, or that it weighs, lacks one of the GPUs."""
+    config = system.config
+    gpus = [profile.kernels.gpu for profile in profiles_of(machines)]
+    with document.at("prices"):
+        for price in chain(*choose_prices(load_prices(experiment, document), config.billing)):
+            price.rates(gpus)
+    if config.price is not None:
+        with document.at("system"):
+            load_price(config.price, document.path.parent).rates(gpus)
 
 
 def check_gpus(system: Resolved, gpus: int, where: str) -> None:

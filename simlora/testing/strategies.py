@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from simlora.cluster.config import ClusterConfig
+from simlora.cluster.config import ClusterConfig, Group
 from simlora.entities import Function
 from simlora.systems.config import list_systems, load_system
 from simlora.testing.scenario import ROW, Scenario, make_functions, make_workload
@@ -120,15 +120,25 @@ def traffic(draw: st.DrawFn, functions: int, most: int = 14, longest: int = 300)
     return rows
 
 
-def clusters() -> st.SearchStrategy[ClusterConfig]:
-    """One or two nodes of one or two GPUs."""
-    return st.builds(
-        ClusterConfig,
-        nodes=st.integers(1, 2),
-        gpus_per_node=st.integers(1, 2),
-        node_type=st.sampled_from(("g6e.24xlarge", "l40s-pairs")),
-        contention=st.sampled_from(("time-slice", "gpu-share")),
-        checkpoints=st.sampled_from(("ssd", "remote")),
+@st.composite
+def clusters(draw: st.DrawFn) -> ClusterConfig:
+    """One or two nodes of one or two GPUs that are alike, or two nodes of different GPUs."""
+    shape = {"nodes": st.integers(1, 2), "gpus_per_node": st.integers(1, 2)}
+    alike = st.fixed_dictionaries({**shape, "node_type": st.sampled_from(("g6e.24xlarge", "l40s-pairs"))})
+    groups = st.tuples(
+        st.builds(Group, nodes=st.just(1), gpus_per_node=st.integers(1, 2), node_type=st.just("l40s-pairs")),
+        st.builds(
+            Group,
+            nodes=st.just(1),
+            gpus_per_node=st.integers(1, 2),
+            node_type=st.just("p5.48xlarge"),
+            profile=st.sampled_from(("a100-sxm-80gb", "h100-sxm")),
+        ),
+    )
+    return ClusterConfig(
+        **draw(alike | st.fixed_dictionaries({"group": groups})),
+        contention=draw(st.sampled_from(("time-slice", "gpu-share"))),
+        checkpoints=draw(st.sampled_from(("ssd", "remote"))),
     )
 
 
@@ -138,7 +148,7 @@ def scenarios(draw: st.DrawFn, systems: Sequence[str] = tuple(list_systems()), l
     system = draw(st.sampled_from(systems))
     functions = draw(function_tables())
     cluster = draw(clusters())
-    if load_system(system).preloading["policy"] == "always-on":
+    if load_system(system).preloading["policy"] == "always-on" and cluster.gpus < 2:
         cluster = cluster.model_copy(update={"gpus_per_node": 2})
     rows = draw(traffic(len(functions), longest=longest))
     overrides = draw(variations(system))

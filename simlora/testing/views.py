@@ -70,6 +70,7 @@ class FrozenGpu:
     backbones: Mapping[Backbone, FrozenBackbone]
     switch: list[FrozenGpu]
     reserved: bool = False
+    kind: str = "l40s"
 
     @property
     def neighbours(self) -> Sequence[FrozenGpu]:
@@ -197,11 +198,16 @@ class Snapshot:
         return self._nodes[-1]
 
     def add_gpu(
-        self, node: FrozenNode, capacity_bytes: int, beside: FrozenGpu | None = None, reserved: bool = False
+        self,
+        node: FrozenNode,
+        capacity_bytes: int,
+        beside: FrozenGpu | None = None,
+        reserved: bool = False,
+        kind: str = "l40s",
     ) -> FrozenGpu:
         """``beside``: a GPU behind whose PCIe switch it is, too."""
         switch = beside.switch if beside is not None else []
-        gpu = FrozenGpu(len(self._gpus), node, capacity_bytes, self._mapping(), self._mapping(), switch, reserved)
+        gpu = FrozenGpu(len(self._gpus), node, capacity_bytes, self._mapping(), self._mapping(), switch, reserved, kind)
         switch.append(gpu)
         self._gpus.append(gpu)
         self._node_gpus[node.index].append(gpu)

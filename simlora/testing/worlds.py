@@ -44,7 +44,7 @@ class World:
         forecast = SlidingWindow()
         for function, at_s in self.arrivals:
             forecast.observe_arrival(function, at_s)
-        rates = load_price(PRICE).rates(GPU)
+        rates = load_price(PRICE).rates([GPU])
         return PolicyContext(self.view.functions, self.estimates, forecast, np.random.default_rng(0), rates)
 
 

@@ -90,7 +90,7 @@ def test_an_engine_is_billed_from_its_start_to_its_end() -> None:
     (stopped,) = events(record, "instance_stopped")
     assert list(dict.fromkeys(record.usage["state"].to_pylist())) == ["starting", "busy", "idle"]
     price = load_price("runpod-2026")
-    usd = bill(record.usage, price, "l40s", 1, 1000.0, "serverless").total_usd
+    usd = bill(record.usage, price, record.facts["gpu_models"], 1, 1000.0, "serverless").total_usd
     assert usd == pytest.approx(-(-stopped["at_s"] // 1) * 0.00053)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from simlora.engine import RunRecord, relax
 from simlora.latency import load_profile
 from simlora.results.metrics import e2e, tpot, ttft
-from simlora.results.prices import list_prices, price_ways
+from simlora.results.prices import Price, list_prices, price_ways
 from simlora.results.summary import bill_of
 from simlora.results.tables import words
 from simlora.systems import list_bounds, list_systems, load_system
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("no_hang")
 LAW = settings(max_examples=80, deadline=None, derandomize=True)
 ROUNDING = 1e-9
 GPU = "l40s"
-PRICES = {name: price for name, price in list_prices().items() if GPU in price.gpus}
+PRICES = list_prices()
 
 
 def bound_of(scenario: Scenario, engine: str = "no-engine") -> RunRecord:
@@ -34,6 +34,11 @@ def bound_of(scenario: Scenario, engine: str = "no-engine") -> RunRecord:
         profile=scenario.profile,
         seed=scenario.seed,
     )
+
+
+def prices_of(record: RunRecord) -> dict[str, Price]:
+    """The lists that know all GPUs of a run."""
+    return {name: price for name, price in PRICES.items() if price.gpus.keys() >= {*record.facts["gpu_models"]}}
 
 
 def window_s(*records: RunRecord) -> float:
@@ -49,7 +54,7 @@ def beaten(record: RunRecord, bound: RunRecord) -> list[str]:
             found.append(name)
     if words(record.requests, "outcome").are("finished").all():
         window = window_s(record, bound)
-        for names, prices in price_ways(PRICES, record.facts["billing"]).items():
+        for names, prices in price_ways(prices_of(record), record.facts["billing"]).items():
             own_usd = bill_of(record.requests, record.usage, record.facts, window, prices).total_usd
             if own_usd < least_usd(bound, window) * (1 - ROUNDING):
                 found.append(f"cost by {names}")
@@ -57,7 +62,7 @@ def beaten(record: RunRecord, bound: RunRecord) -> list[str]:
 
 
 def least_usd(bound: RunRecord, window: float) -> float:
-    ways = price_ways(PRICES, bound.facts["billing"]).values()
+    ways = price_ways(prices_of(bound), bound.facts["billing"]).values()
     return min(bill_of(bound.requests, bound.usage, bound.facts, window, way).total_usd for way in ways)
 
 

@@ -94,7 +94,7 @@ def test_break_even_solves_its_equation(gap_s: float) -> None:
     card = price.model_copy(update={"gpus": {"l40s": GpuRate(active=1.0, idle=0.25)}, "host": HostRate()})
     world = idle_world(functions, [(functions[0], 1000.0 + gap_s * n) for n in range(10)], 1000.0 + 9 * gap_s)
     policy = BreakEven()
-    policy.bind(replace(world.context(), rates=card.rates("l40s")))
+    policy.bind(replace(world.context(), rates=card.rates(["l40s"])))
     ((stage, at_s),) = policy.keep(world.view.instances[0], world.view)
     start_s = world.estimates.start_s(functions[0], {})
     assert stage == "container"
@@ -123,7 +123,7 @@ def test_break_even_keeps_nothing_that_is_seldom_called_or_free_to_load() -> Non
     world = idle_world(functions, [(functions[0], 90.0), (functions[0], 95.0)], 100.0)
     policy = BreakEven()
     free = load_price("alibaba-fc-2024-08").model_copy(update={"startup_billed": False})
-    policy.bind(replace(world.context(), rates=free.rates("l40s")))
+    policy.bind(replace(world.context(), rates=free.rates(["l40s"])))
     answer = dict(policy.keep(world.view.instances[0], world.view))
     assert answer["backbone"] == 100.0
 

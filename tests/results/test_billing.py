@@ -20,6 +20,7 @@ GB = 1 << 30
 ALIBABA, EC2, RUNPOD, MODAL = (
     load_price(name) for name in ("alibaba-fc-2024-08", "ec2-on-demand-2026", "runpod-2026", "modal-2026-05")
 )
+GPUS = ["l40s"] * 8
 
 
 def row(state: str, from_s: float, to_s: float, gb: float = 16, **rest: Any) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def life(usage_of: Build) -> pa.Table:
 
 
 def test_alibaba_by_hand(life: pa.Table) -> None:
-    found = bill(life, ALIBABA, "l40s", 4, 100.0, "serverless")
+    found = bill(life, ALIBABA, GPUS, 4, 100.0, "serverless")
     assert found.startup_usd == pytest.approx(10 * 16 * 3e-5)
     assert found.gpu_active_usd == pytest.approx(5.5 * 16 * 3e-5)
     assert found.gpu_idle_usd == pytest.approx(60.5 * 16 * 5e-6)  # 75.5 s are billed as 76
@@ -49,7 +50,7 @@ def test_alibaba_by_hand(life: pa.Table) -> None:
 
 def test_gpu_time_is_nine_tenths_of_an_invocation_as_published(usage_of: Build) -> None:
     usage = usage_of(row("busy", 0, 60, gb=16, host_bytes=4 * GB))
-    found = bill(usage, ALIBABA, "l40s", 1, 100.0, "serverless")
+    found = bill(usage, ALIBABA, GPUS, 1, 100.0, "serverless")
     assert found.gpu_active_usd / found.total_usd == pytest.approx(0.9, abs=0.01)
 
 
@@ -60,60 +61,58 @@ def test_runpod_bills_a_card_once_whoever_shares_it(usage_of: Build) -> None:
         row("busy", 0, 5.5, id=2, gpu=1),
         row("idle", 0, 9, holder="backbone", id=0, gpu=1),
     )
-    found = bill(usage, RUNPOD, "l40s", 9, 100.0, "serverless")
+    found = bill(usage, RUNPOD, GPUS, 9, 100.0, "serverless")
     assert found.gpu_active_usd == pytest.approx((10.2 + 5.5) * 0.00053)
     assert found.gpu_idle_usd == pytest.approx((10.8 + 3.5) * 0.00053)  # 20.2 s are billed as 21
     assert found.total_usd == pytest.approx(30 * 0.00053)
 
 
 def test_modal_adds_a_core(usage_of: Build) -> None:
-    found = bill(usage_of(row("busy", 0, 7200)), MODAL, "h100-sxm", 1, 7200.0, "serverless")
+    found = bill(usage_of(row("busy", 0, 7200)), MODAL, ["h100-sxm"] * 8, 1, 7200.0, "serverless")
     assert found.total_usd == pytest.approx(2 * 3.949 + 7200 * 1.31e-5)
 
 
 def test_ec2_bills_reserved_cards_to_the_end_of_the_window(usage_of: Build) -> None:
     reserved = [row("reserved", 0, 1800, gb=48, holder="gpu", id=g, gpu=g) for g in range(4)]
     working = row("busy", 0, 1800)
-    found = bill(usage_of(*reserved, working), EC2, "l40s", 1, 3600.0, "always-on")
+    found = bill(usage_of(*reserved, working), EC2, GPUS, 1, 3600.0, "always-on")
     assert found.total_usd == found.gpu_active_usd == pytest.approx(15.066)
 
 
 def test_ec2_bills_a_minute_at_least(usage_of: Build) -> None:
-    found = bill(usage_of(row("reserved", 0, 5, holder="gpu")), EC2, "l40s", 1, 5.0, "always-on")
+    found = bill(usage_of(row("reserved", 0, 5, holder="gpu")), EC2, GPUS, 1, 5.0, "always-on")
     assert found.total_usd == pytest.approx(15.066 / 4 / 60)
 
 
 def test_each_life_is_rounded_on_its_own(usage_of: Build) -> None:
     usage = usage_of(row("busy", 0, 0.5), row("busy", 1.0, 1.2), row("busy", 1.2, 1.3, id=0), row("busy", 0, 0.1, id=1))
     plain = changed(ALIBABA, host=ALIBABA.host.model_copy(update={"cpus_per_instance": 0.0}))
-    assert bill(usage, plain, "l40s", 0, 9.0, "serverless").total_usd == pytest.approx(3 * 16 * 3e-5)
+    assert bill(usage, plain, GPUS, 0, 9.0, "serverless").total_usd == pytest.approx(3 * 16 * 3e-5)
 
 
 def test_rounding_does_not_charge_a_second_for_noise(usage_of: Build) -> None:
     assert 2.2 - 1.2 > 1.0
     usage = usage_of(row("busy", 1.2, 2.2))
-    assert bill(usage, ALIBABA, "l40s", 0, 9.0, "serverless").gpu_active_usd == pytest.approx(16 * 3e-5)
+    assert bill(usage, ALIBABA, GPUS, 0, 9.0, "serverless").gpu_active_usd == pytest.approx(16 * 3e-5)
 
 
 def test_a_backbone_process_pays_for_memory_but_needs_no_processor(usage_of: Build) -> None:
     usage = usage_of(row("busy", 0, 10, holder="backbone", host_bytes=4 * GB))
-    assert bill(usage, ALIBABA, "l40s", 0, 90.0, "serverless").host_usd == pytest.approx(10 * 4 * 3e-6)
+    assert bill(usage, ALIBABA, GPUS, 0, 90.0, "serverless").host_usd == pytest.approx(10 * 4 * 3e-6)
 
 
 def test_a_card_that_already_holds_something_is_billed_while_another_starts_for_free(usage_of: Build) -> None:
     free = changed(RUNPOD, startup_billed=False)
     starting = row("starting", 0, 10)
     held = row("idle", 4, 10, holder="backbone")
-    assert bill(usage_of(starting), free, "l40s", 0, 90.0, "serverless").total_usd == 0.0
-    assert bill(usage_of(starting, held), free, "l40s", 0, 90.0, "serverless").gpu_idle_usd == pytest.approx(
-        6 * 0.00053
-    )
+    assert bill(usage_of(starting), free, GPUS, 0, 90.0, "serverless").total_usd == 0.0
+    assert bill(usage_of(starting, held), free, GPUS, 0, 90.0, "serverless").gpu_idle_usd == pytest.approx(6 * 0.00053)
 
 
 def test_start_up_is_free_where_the_list_says_so(life: pa.Table) -> None:
     for price in (changed(ALIBABA, startup_billed=False), changed(RUNPOD, startup_billed=False)):
-        found = bill(life, price, "l40s", 0, 100.0, "serverless")
-        with_start = bill(life, changed(price, startup_billed=True), "l40s", 0, 100.0, "serverless")
+        found = bill(life, price, GPUS, 0, 100.0, "serverless")
+        with_start = bill(life, changed(price, startup_billed=True), GPUS, 0, 100.0, "serverless")
         assert found.startup_usd == 0.0 < with_start.startup_usd
         assert found.gpu_active_usd == with_start.gpu_active_usd
 
@@ -126,7 +125,7 @@ def test_who_pays_for_a_shared_backbone(usage_of: Build) -> None:
         row("idle", 20, 30, gb=1, id=1),
     )
     paid = {
-        who: bill(usage, changed(ALIBABA, shared_backbone=who), "l40s", 0, 30.0, "serverless").backbone_usd
+        who: bill(usage, changed(ALIBABA, shared_backbone=who), GPUS, 0, 30.0, "serverless").backbone_usd
         for who in ("platform", "separate", "split")
     }
     active, idle = 3e-5, 5e-6
@@ -136,15 +135,15 @@ def test_who_pays_for_a_shared_backbone(usage_of: Build) -> None:
 
 
 def test_usage_beyond_the_window_is_not_billed(life: pa.Table) -> None:
-    found = bill(life, ALIBABA, "l40s", 0, 12.0, "serverless")
+    found = bill(life, ALIBABA, GPUS, 0, 12.0, "serverless")
     assert (found.gpu_idle_usd, found.gpu_active_usd) == (0.0, pytest.approx(2 * 16 * 3e-5))
 
 
 def test_a_list_of_the_other_kind_is_refused(life: pa.Table) -> None:
     with pytest.raises(ConfigError, match=r'AWS EC2.*kind "reserved" can\'t bill serverless'):
-        bill(life, EC2, "l40s", 0, 10.0, "serverless")
+        bill(life, EC2, GPUS, 0, 10.0, "serverless")
     with pytest.raises(ConfigError, match="can't bill always-on"):
-        bill(life, MODAL, "l40s", 0, 10.0, "always-on")
+        bill(life, MODAL, GPUS, 0, 10.0, "always-on")
 
 
 times = st.floats(0, 100).map(lambda s: round(s, 3))
@@ -181,7 +180,7 @@ def test_cutting_rows_in_two_changes_nothing(
     for one in whole:
         middle = one["from_s"] + at * (one["to_s"] - one["from_s"])
         cut += [{**one, "to_s": middle}, {**one, "from_s": middle}]
-    bills = [bill(usage_of(*rows), price, "l40s", 3, 90.0, "serverless") for rows in (whole, cut)]
+    bills = [bill(usage_of(*rows), price, GPUS, 3, 90.0, "serverless") for rows in (whole, cut)]
     assert astuple(bills[1]) == pytest.approx(astuple(bills[0]))
 
 
@@ -196,14 +195,14 @@ def test_a_dearer_list_never_bills_less(
         before = rate.active if rate.idle is None or key == "active" else rate.idle
         dearer = changed(price, gpus={"l40s": rate.model_copy(update={key: before * factor})})
     usage = usage_of(*rows_of(lives))
-    before_usd, after_usd = (bill(usage, p, "l40s", 3, 90.0, "serverless").total_usd for p in (price, dearer))
+    before_usd, after_usd = (bill(usage, p, GPUS, 3, 90.0, "serverless").total_usd for p in (price, dearer))
     assert after_usd >= before_usd - 1e-12
 
 
 @given(price=lists)
 def test_nothing_used_costs_nothing(price: Price, usage_of: Build) -> None:
     for usage in (usage_of(), usage_of(row("busy", 3, 3)), usage_of(row("busy", 95, 99))):
-        assert bill(usage, price, "l40s", 0, 90.0, "serverless").total_usd == 0.0
+        assert bill(usage, price, GPUS, 0, 90.0, "serverless").total_usd == 0.0
 
 
 @given(lives=lives, price=lists)
@@ -211,5 +210,5 @@ def test_a_bill_does_not_depend_on_the_order_of_rows(
     lives: list[tuple[int, str, float, float, int, str]], price: Price, usage_of: Build
 ) -> None:
     rows = rows_of(lives)
-    there, back = (bill(usage_of(*order), price, "l40s", 0, 90.0, "serverless") for order in (rows, rows[::-1]))
+    there, back = (bill(usage_of(*order), price, GPUS, 0, 90.0, "serverless") for order in (rows, rows[::-1]))
     assert astuple(there) == pytest.approx(astuple(back))

@@ -20,7 +20,7 @@ from simlora.results.summary import COLUMNS, summarise, summarise_functions
 Build = Callable[..., pa.Table]
 
 FACTS: dict[str, Any] = {
-    "gpu_model": "l40s", "billing": "serverless", "duration_s": 100.0, "end_s": 110.0, "gpus": 4,
+    "gpu_models": ["l40s"] * 4, "billing": "serverless", "duration_s": 100.0, "end_s": 110.0, "gpus": 4,
     "out_of_range": {"calls": 10, "out": 1},
 }  # fmt: skip
 

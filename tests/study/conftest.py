@@ -129,7 +129,7 @@ class FakeEngine:
             "system": system.name,
             "profile": "l40s",
             "engine": system.engine,
-            "gpu_model": "l40s",
+            "gpu_models": ["l40s"] * 4,
             "seed": seed,
             "end_s": end_s,
             "gpus": gpus,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pickle
+import re
 
 import pytest
 
+from simlora.cluster.machines import parts_of
+from simlora.errors import ConfigError
 from simlora.latency import fit_ttft_line, load_profile
 from simlora.study.experiment import read_study
 from simlora.study.grid import build_grid
 from simlora.study.overrides import layered, parse_setting
+from simlora.study.regime import regimes, survey
 from simlora.study.workloads import workload_of
 
 
@@ -127,3 +131,62 @@ def test_a_system_with_fewer_gpus_stands_behind_itself(folder):
     assert names == ["serverless-lora", "vllm", "vllm (2 GPUs)", "mine", "no sharing"]
     assert {cell.config.limits.gpus for cell in fewer} == {2}
     assert vllm[0].config.limits.gpus is None
+
+
+GROUPS = """[[cluster.group]]
+nodes = 1
+gpus_per_node = 2
+
+[[cluster.group]]
+nodes = 1
+gpus_per_node = 1
+node_type = "p5.48xlarge"
+profile = "h100-sxm"
+"""
+ALIKE = "[cluster]\nnodes = 2\ngpus_per_node = 2\n"
+
+
+def test_a_cluster_of_several_kinds_says_what_there_is(folder):
+    folder.edit("experiment.toml", ALIKE, GROUPS)
+    folder.edit("experiment.toml", '"alibaba-fc-2024-08", "ec2-on-demand-2026"', '"runpod-2026", "ec2-on-demand-2026"')
+    grid = build_grid(read_study(folder.file))
+    assert {cell.cluster.gpus for cell in grid.cells} == {3}
+    [regime] = regimes(grid, survey(grid))
+    capacity = [load_profile(name).gpu.usable_bytes for name in ("l40s", "h100-sxm")]
+    assert (regime.gpus, regime.there_bytes) == ("2 l40s + 1 h100-sxm", 2 * capacity[0] + capacity[1])
+    parts = [part.part for part in parts_of(grid.cells[0].machines, "sllm")]
+    assert {"gpu l40s", "gpu h100-sxm"} <= {*parts}
+    assert len(parts) == len({*parts})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"h100-sxm"', '"h100"', 'no profile named "h100"'),
+        ('"p5.48xlarge"', '"p5"', ':12: cluster.group[2].node_type: no node type named "p5"'),
+        (
+            "gpus_per_node = 1\n",
+            "gpus_per = 1\n",
+            ':11: no key "cluster.group[2].gpus_per"; did you mean "gpus_per_node"',
+        ),
+        (
+            "[[cluster.group]]\nnodes = 1\ngpus_per_node = 2\n",
+            "[cluster]\nnodes = 3\n",
+            "nodes goes with nodes that are",
+        ),
+        ('profile = "h100-sxm"', 'profile = "h200-sxm"', 'no price for GPU "h200-sxm"'),
+    ],
+)
+def test_what_is_wrong_with_a_group_is_said(folder, old, new, said):
+    folder.edit("experiment.toml", ALIKE, GROUPS)
+    folder.edit("experiment.toml", old, new)
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        build_grid(read_study(folder.file))
+
+
+def test_a_model_that_fits_no_gpu_is_told_once_with_the_largest(folder):
+    folder.edit("experiment.toml", ALIKE, GROUPS)
+    folder.edit("experiment.toml", '"alibaba-fc-2024-08", "ec2-on-demand-2026"', '"runpod-2026", "ec2-on-demand-2026"')
+    folder.edit("functions.csv", "a,llama-2-7b", "a,llama-2-70b")
+    with pytest.raises(ConfigError, match=r'function "a": llama-2-70b fits no GPU: it needs 1.* and NVIDIA H100'):
+        build_grid(read_study(folder.file))

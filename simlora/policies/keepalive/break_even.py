@@ -61,7 +61,7 @@ class BreakEven:
         served = [f for f in self._functions if f.backbone is instance.backbone] if function is None else [function]
         rate_per_s = sum(self._forecast.rate_per_s(f, view.now_s) for f in served)
         host_bytes = sum(self._estimates.stage_host_bytes(served[0], stage) for stage in instance.done)
-        start_usd_per_s = self._rates.starting_usd_per_s(sum(instance.done.values()), host_bytes)
+        start_usd_per_s = self._rates.starting_usd_per_s(instance.gpu, sum(instance.done.values()), host_bytes)
         kept: list[tuple[str, float]] = []
         for block in self._blocks(instance, served[0]):
             stay_s = self._stay_s(block.load_s * start_usd_per_s, block.idle_usd_per_s, rate_per_s)
@@ -78,7 +78,7 @@ class BreakEven:
                 continue
             device_bytes += instance.done[stage]
             host_bytes += self._estimates.stage_host_bytes(function, stage)
-            idle_usd_per_s = self._rates.idle_usd_per_s(device_bytes, host_bytes)
+            idle_usd_per_s = self._rates.idle_usd_per_s(instance.gpu, device_bytes, host_bytes)
             load_s = self._estimates.stage_s(function, stage, instance.gpu)
             block = _Block(stage, idle_usd_per_s - held_usd_per_s, load_s)
             held_usd_per_s = idle_usd_per_s
