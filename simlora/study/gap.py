@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simlora.cluster.config import ClusterConfig
+from simlora.cluster.machines import load_machines
 from simlora.engine.estimates import ProfileEstimates
 from simlora.entities import Function
 from simlora.events import Cause, CauseKind
-from simlora.latency import load_backbone, load_node_type, load_profile
+from simlora.latency import load_backbone
 from simlora.policies.base import PolicyContext
 from simlora.policies.preloading import Pckp, PckpExact
 from simlora.results.statistics import mean_interval
@@ -96,16 +98,18 @@ def _instance(functions: int, gpus: int, seed: int, profile: str) -> tuple[Snaps
     ]
     *known, other = table
     system = load_system("serverless-lora")
-    found = load_profile(profile, system.engine)
+    cluster = ClusterConfig(nodes=-(-gpus // GPUS_PER_NODE), gpus_per_node=GPUS_PER_NODE)
+    machines = load_machines(cluster, profile, system.engine)
+    card, kind = machines[0].profile.gpu, machines[0].profile.kernels.gpu
     view = Snapshot(0.0, known)
     for at in range(gpus):
         node = view.add_node() if at % GPUS_PER_NODE == 0 else view.nodes[-1]
-        gpu = view.add_gpu(node, int(found.gpu.usable_bytes * (1 - MOST_HELD * rng.random())))
+        gpu = view.add_gpu(node, int(card.usable_bytes * (1 - MOST_HELD * rng.random())), kind=kind)
         for _ in range(CONTAINERS_PER_GPU):
             free_bytes = int(system.limits.container_bytes * (1 - MOST_HELD * rng.random()))
             view.add_instance(other, view.add_container(gpu, free_bytes), {"container": 0})
     rates = Rates({f: RATE_PER_S / (1 + int(k)) for f, k in zip(known, rng.permutation(functions), strict=True)})
-    estimates = ProfileEstimates(system, found, load_node_type("g6e.24xlarge"), table)
+    estimates = ProfileEstimates(system, machines, table)
     return view, PolicyContext(known, estimates, rates, rng)
 
 
