@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,9 @@ from simlora.engine.estimates import ProfileEstimates
 from simlora.entities import Function, QueuedRequest
 from simlora.errors import SimloraError
 from simlora.latency import CONTENTION
-from simlora.policies.base import Binds, PolicyContext
+from simlora.policies.base import Binds, Foresees, PolicyContext
 from simlora.policies.estimates import Rates
+from simlora.policies.foresight import Future
 from simlora.results.prices import load_price
 from simlora.results.recorder import Recorder, RunRecord
 from simlora.systems.config import SystemConfig, build_policies
@@ -143,6 +145,14 @@ class Simulation:
             if isinstance(policy, Binds):
                 rng = stream(self.seed, f"policy/{role}")
                 policy.bind(PolicyContext(self.functions, self.estimates, forecast, rng, self.rates))
+            if isinstance(policy, Foresees):
+                policy.foresee(self.future)
+
+    @cached_property
+    def future(self) -> Future:
+        """All calls, for the policies that are told."""
+        columns = self.workload.function.tolist(), self.workload.arrived_s.tolist()
+        return Future((self.functions[function], at_s) for function, at_s in zip(*columns, strict=True))
 
     def _arrivals(self, engine: Engine, progress: Callable[[float], None] | None) -> Generator[simpy.Event, Any, None]:
         workload, env, functions = self.workload, self.env, self.functions

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from simlora.policies.estimates import Estimates, Rates
+    from simlora.policies.foresight import Future
 
 
 class RoutingPolicy(Protocol):
@@ -120,6 +121,13 @@ class ObservesArrivals(Protocol):
     """A policy that wants to know when each function is called, as every forecast does."""
 
     def observe_arrival(self, function: Function, at_s: float) -> None: ...
+
+
+@runtime_checkable
+class Foresees(Protocol):
+    """A reference that is told all calls before the run. Only what has such a policy is excepted from design law 2."""
+
+    def foresee(self, future: Future) -> None: ...
 
 
 @runtime_checkable

@@ -58,6 +58,7 @@ KEYS: dict[str, dict[str, Sequence[Any]]] = {
     "serverless-lora": SERVERLESS | BATCHES,
     "insta-infer": SERVERLESS | BATCHES,
     "plain-serverless": SERVERLESS | BATCHES,
+    "clairvoyant-lora": SERVERLESS | BATCHES,
     "torpor": {
         "completion": ("own_end", "batch_end"),
         "host_copies": ("used", "all"),

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simlora.engine import Simulation
-from simlora.policies.base import Binds, Observes, ObservesArrivals, ObservesServed, PolicyContext
+from simlora.policies.base import ROLES, Binds, Foresees, Observes, ObservesArrivals, ObservesServed, PolicyContext
+from simlora.policies.registry import policies_of
 from simlora.systems.config import build_policies
 from simlora.testing.scenario import ROW, Scenario, make_functions, make_workload
 from simlora.testing.strategies import scenarios, traffic
@@ -46,6 +47,8 @@ def shadow(simulation: Simulation) -> list[str]:
             rng = stream(simulation.seed, f"policy/{role}")
             known = simulation.functions, simulation.estimates, fresh["forecast"], rng, simulation.rates
             policy.bind(PolicyContext(*known))
+        if isinstance(policy, Foresees):
+            policy.foresee(simulation.future)
     for role, method in METHODS:
         double(own[role], fresh[role], method, parted)
     for role, policy in own.items():
@@ -107,11 +110,18 @@ def with_another_future(scenario: Scenario, after_s: float, rows: list[ROW], lon
     return replace(scenario, workload=make_workload([*past, *future], max_new_tokens=LONGEST))
 
 
+def foretold(scenario: Scenario) -> bool:
+    return any(isinstance(policy, Foresees) for policy in scenario.simulation().policies.values())
+
+
 @LAW
 @given(data=st.data(), scenario=scenarios(longest=LONGEST // 2), longer=st.integers(0, LONGEST // 2))
 def test_the_future_of_a_trace_changes_no_decision_before_it(
     data: st.DataObject, scenario: Scenario, longer: int, listen: Callable[[Simulation], list[Any]]
 ) -> None:
+    """But for the systems that have a policy which is told it, and says so by wanting to :class:`Foresees`."""
+    if foretold(scenario):
+        return
     output = scenario.workload
     scenario = replace(scenario, workload=replace(output, max_new_tokens=np.full(len(output), LONGEST, np.int32)))
     after_s = data.draw(st.floats(0.0, float(output.arrived_s[-1]) + 20.0))
@@ -162,3 +172,23 @@ def test_a_policy_that_peeks_at_output_lengths_is_found_out(listen: Callable[[Si
         simulation.run()
         logs.append([decision for decision in log if decision.at_s < 30.5])
     assert logs[0] != logs[1]
+
+
+def test_a_policy_that_is_told_the_future_uses_it(listen: Callable[[Simulation], list[Any]]) -> None:
+    """The systems that the law leaves out would break it."""
+    told = replace(small(), system="clairvoyant-lora")
+    assert foretold(told)
+    assert not foretold(small())
+    logs = []
+    for world in (told, with_another_future(told, 30.5, [(20.0, 0, 100, 9)], longer=0)):
+        simulation = world.simulation()
+        log = listen(simulation)
+        simulation.run()
+        logs.append([decision for decision in log if decision.at_s < 30.5])
+    assert logs[0] != logs[1]
+
+
+def test_who_is_told_the_future_is_called_so() -> None:
+    told = {name for role in ROLES for name, policy in policies_of(role).items() if issubclass(policy, Foresees)}
+    assert told == {name for role in ROLES for name in policies_of(role) if name.startswith("clairvoyant-")}
+    assert len(told) == 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
-from simlora.policies.base import Binds, ObservesArrivals
+from simlora.policies.base import Binds, Foresees, ObservesArrivals
 from simlora.testing.elsewhere import answers_elsewhere
 from simlora.testing.worlds import World, worlds
 from simlora.views import InstanceState, InstanceView
@@ -76,6 +76,8 @@ class PolicyContract:
         policy = self.make_policy()
         if isinstance(policy, Binds):
             policy.bind(world.context())
+        if isinstance(policy, Foresees):
+            policy.foresee(world.future())
         if isinstance(policy, ObservesArrivals):
             for function, at_s in world.arrivals:
                 policy.observe_arrival(function, at_s)
