@@ -38,16 +38,16 @@ def run_arena(
 ) -> Ran:
     """Run ``policy`` (``module:Class``, or a registered name) against every registered policy of its role; print ranks.
 
-    ``keys``: ``key=value`` of the policy; ``by``: one of ``ORDERS``. What is finished of an earlier arena in ``out`` is
-    not run again. Raises :class:`PolicyError` for a policy that breaks its role's contract, before anything is run,
-    and :class:`ConfigError` for input that does not fit.
+    ``keys``: ``--key=value`` of the policy; ``by``: one of ``ORDERS``. What is finished of an earlier arena in ``out``
+    is not run again, so the next policy of the role costs its own runs alone. Raises :class:`PolicyError` for a policy that
+    breaks its role's contract, before anything is run, and :class:`ConfigError` for input that does not fit.
     """
     base = ring_of(role).base
     if by not in ORDERS:
         raise unknown_name("order", by, ORDERS)
     options = {"policy": policy, **dict(map(_key, keys))}
     yours = name_of_yours(policy)
-    store = Store(out or Path("results", f"arena-{role}-{policy.replace(':', '.')}"))
+    store = Store(out or Path("results", f"arena-{role}"))
     store.check()
     check_contract(role, options)
     study = read_study(write_experiment(experiment(role, options, seeds), store.out))

@@ -46,7 +46,7 @@ def arena(
         int | None, typer.Option(min=1, help="Processes; without it as many as processors.", show_default=False)
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Results folder; without it results/arena-ROLE-POLICY.", show_default=False)
+        Path | None, typer.Option(help="Results folder; without it results/arena-ROLE.", show_default=False)
     ] = None,
     by: Annotated[str, typer.Option(help="Rank by ttft, cost, cost-effectiveness or slo.")] = "ttft",
 ) -> None:

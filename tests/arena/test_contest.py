@@ -15,6 +15,7 @@ from simlora.arena.contest import run_arena
 from simlora.arena.timing import watch
 from simlora.errors import ConfigError, PolicyError
 from simlora.policies.registry import make_policy, policies_of
+from simlora.study import runner
 from simlora.templates.new_policy import write_policy
 from simlora.testing import make_functions
 
@@ -75,6 +76,19 @@ def test_it_goes_on_where_it_ended_and_says_the_same(arena: Arena, monkeypatch: 
     arena()
     changed = [path.name for path, content in before.items() if path.read_bytes() != content]
     assert changed == []
+
+
+def test_the_next_policy_costs_its_own_runs_alone(
+    arena: Arena, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arena()
+    write_policy("keepalive", "other", tmp_path)
+    ran: list[str] = []
+    run_cell = runner.run_cell
+    monkeypatch.setattr(runner, "run_cell", lambda cell, *rest: ran.append(cell.system) or run_cell(cell, *rest))
+    out = arena(policy="other:Other")
+    assert ran == ["Other (yours)"] * 4
+    assert "Mine (yours)" not in (out / "ranking.csv").read_text(encoding="utf-8")
 
 
 def test_decision_times_stand_apart_from_results(arena: Arena) -> None:
