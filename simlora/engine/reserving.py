@@ -75,17 +75,22 @@ class Reservations:
         kv_bytes = [] if self._in_process else [self._estimates.request_bytes(request) for request in work]
         own_bytes = self._estimates.pool_bytes(backbone, gpu.capacity_bytes) if function is None and stages else 0
         if stages:
-            host_bytes = sum(stage.host_bytes for stage in stages)
-            if host_bytes > gpu.node.memory.free_bytes or (container is not None and host_bytes > container.free_bytes):
+            if not self._fits_host(stages, gpu, container):
                 return False
             own_bytes += sum(self.own_bytes(function, backbone, stage) for stage in stages)
         if own_bytes + sum(kv_bytes) + self.backbone_bytes(backbone, gpu, stages) <= gpu.memory.free_bytes:
             return True
         for kv in dict.fromkeys((sum(kv_bytes), sum(kv_bytes[:1]))):
             if self._engine.room.make(gpu, own_bytes + kv + self.backbone_bytes(backbone, gpu, stages), keep):
-                # What left may have been the very backbone these stages were to map.
-                return own_bytes + kv + self.backbone_bytes(backbone, gpu, stages) <= gpu.memory.free_bytes
+                # What left may have been the very backbone these stages were to map, or have gone to this host memory.
+                fits = own_bytes + kv + self.backbone_bytes(backbone, gpu, stages) <= gpu.memory.free_bytes
+                return fits and self._fits_host(stages, gpu, container)
         return False
+
+    @staticmethod
+    def _fits_host(stages: Sequence[Stage], gpu: Gpu, container: Container | None) -> bool:
+        host_bytes = sum(stage.host_bytes for stage in stages)
+        return host_bytes <= gpu.node.memory.free_bytes and (container is None or host_bytes <= container.free_bytes)
 
     # ------------------------------------------------------------------ take and give back
 

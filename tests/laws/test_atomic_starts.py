@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from simlora.cluster.cluster import Cluster
 from simlora.cluster.processes import Instance
 from simlora.engine.starting import Starter
-from simlora.entities import QueuedRequest
+from simlora.entities import PROJECTIONS, Function, QueuedRequest
+from simlora.latency import load_backbone
 from simlora.testing.scenario import Scenario, make_functions, make_workload
 from simlora.testing.strategies import scenarios
 
@@ -118,3 +119,21 @@ def test_no_process_begins_in_a_container_that_has_just_ended(monkeypatch: pytes
     record = Scenario("insta-infer", functions, make_workload(rows), {"containers": "dedicated"}).run()
     assert record.requests["outcome"].to_pylist() == ["finished"] * 2
     assert homeless == []
+
+
+def test_an_adapter_that_went_to_the_container_leaves_no_room_there_for_libraries() -> None:
+    """f1 would start in f0's idle container; making room on the GPU moves f0's large adapter to that container."""
+    backbones = load_backbone("llama-2-7b"), load_backbone("llama-2-13b")
+    functions = [
+        Function(0, "f0", backbones[0], 128, PROJECTIONS, slo_ttft_s=2.5),
+        Function(1, "f1", backbones[1], 16, ("q_proj", "v_proj"), slo_ttft_s=4.0),
+    ]
+    workload = make_workload([(0.0, 0, 100, 5), (30.0, 1, 100, 5)], max_new_tokens=9000)
+    overrides = {
+        "sharing": "none",
+        "preloading": "none",
+        "placement": "idle-container-first",
+        "limits.container_bytes": 1_400_000_000,
+    }
+    record = Scenario("serverless-lora", functions, workload, overrides).run()
+    assert record.requests["outcome"].to_pylist() == ["finished", "finished"]
