@@ -39,8 +39,8 @@ def run_arena(
     """Run ``policy`` (``module:Class``, or a registered name) against every registered policy of its role; print ranks.
 
     ``keys``: ``--key=value`` of the policy; ``by``: one of ``ORDERS``. What is finished of an earlier arena in ``out``
-    is not run again, so the next policy of the role costs its own runs alone. Raises :class:`PolicyError` for a policy that
-    breaks its role's contract, before anything is run, and :class:`ConfigError` for input that does not fit.
+    is not run again, so the next policy of the role costs its own runs alone. Raises :class:`PolicyError` for a policy
+    that breaks its role's contract, before anything is run, and :class:`ConfigError` for input that does not fit.
     """
     base = ring_of(role).base
     if by not in ORDERS:
