@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import tomli_w
 
+from calibrate.all_reduce import fit_all_reduce
 from calibrate.attention import fit_decode, fit_prefill
 from calibrate.linear import fit_linear
 from calibrate.lora import fit_lora
@@ -53,6 +54,17 @@ def read_tables(folder: Path, table: Table) -> tuple[pd.DataFrame, pd.DataFrame,
     return gemm, _attention(folder, table, "context"), _attention(folder, table, "generation")
 
 
+def read_all_reduce(folder: Path, table: Table) -> pd.DataFrame:
+    """Sums over the GPUs of a node: gpus, bytes and seconds.
+
+    The table counts elements of two bytes: as bytes, eight H100 would move 222 GB/s over links of 450.
+    """
+    rows = pd.read_csv(folder / "nccl_half.csv")
+    rows = rows[(rows.gpu == table.gpu) & (rows.op_name == "all_reduce")]
+    size = rows.message_bytes_or_elems * ELEMENT_BYTES
+    return pd.DataFrame({"gpus": rows.num_gpus, "bytes": size, "seconds": rows.latency_ms * 1e-3})
+
+
 def _attention(folder: Path, table: Table, phase: str) -> pd.DataFrame:
     rows = pd.read_csv(folder / f"attention_{phase}_bf16.csv")
     rows["seconds"] = rows.latency_ms * 1e-3
@@ -75,7 +87,7 @@ def fit_profile(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, dict
         "gpu": name,
         "label": "public-table",
         "source": SOURCE,
-        "valid": "16-bit weights and KV, head dimension 128, one GPU",
+        "valid": "16-bit weights and KV, head dimension 128",
         "max_prefill_tokens": int(gemm.m.max()),
         "max_batch": int(decode.batch.max()),
     }
@@ -85,6 +97,11 @@ def fit_profile(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, dict
         "linear": (fit_linear(gemm[whole]), products, f"{large}; n, k 1024 to 16384, n k >= 8 M"),
         "prefill_attention": (fit_prefill(prefill), "SGLang 0.5.10", "16 to 16384 tokens a prompt; 32 to 64 heads"),
         "decode_attention": (fit_decode(decode, table.cache_bytes), "SGLang 0.5.10", "contexts of 64 to 16384 tokens"),
+        "all_reduce": (
+            fit_all_reduce(read_all_reduce(folder, table)),
+            "NCCL",
+            "2 to 8 GPUs of a node, 0.5 KB to 0.5 GB",
+        ),
         "lora": (fit_lora(gemm, RANKS, SMALLEST_DIM), products, "one adapter, rank <= 128; below 32 the launch"),
     }
     for part, ((coefficients, held), kernels, valid) in fits.items():

@@ -6,7 +6,7 @@ hot path costs a pointer comparison; everything that needs an order sorts by ``i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -34,7 +34,11 @@ class ArtifactKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Backbone:
-    """A decoder-only transformer, by the numbers of its Hugging Face ``config.json``."""
+    """A decoder-only transformer, by the numbers of its Hugging Face ``config.json``.
+
+    With ``tensor_parallel`` > 1 its weights and KV are split over so many GPUs of a node, on each of which ``shard`` is
+    what there is of it: its heads, columns and vocabulary divided, its norms whole (Megatron-LM's scheme).
+    """
 
     name: str
     layers: int
@@ -46,16 +50,33 @@ class Backbone:
     vocab: int
     tied_embeddings: bool = False
     param_bytes: int = 2
+    tensor_parallel: int = 1
     weights_bytes: int = field(init=False)
     kv_bytes_per_token: int = field(init=False)
+    shard: Backbone = field(init=False)
 
     def __post_init__(self) -> None:
+        parts = self.tensor_parallel
+        for name, size in (("heads", self.heads), ("kv_heads", self.kv_heads), ("intermediate", self.intermediate)):
+            if parts < 1 or size % parts:
+                raise ValueError(f"tensor_parallel must divide {name} = {size} (found {parts})")
         per_layer = sum(d_in * d_out for d_in, d_out in self.projections().values()) + 2 * self.hidden
         embeddings = self.vocab * self.hidden * (1 if self.tied_embeddings else 2)
         params = self.layers * per_layer + embeddings + self.hidden
         object.__setattr__(self, "weights_bytes", params * self.param_bytes)
         kv = 2 * self.layers * self.kv_heads * self.head_dim * self.param_bytes
         object.__setattr__(self, "kv_bytes_per_token", kv)
+        object.__setattr__(self, "shard", self if parts == 1 else self._one_of(parts))
+
+    def _one_of(self, parts: int) -> Backbone:
+        return replace(
+            self,
+            heads=self.heads // parts,
+            kv_heads=self.kv_heads // parts,
+            intermediate=self.intermediate // parts,
+            vocab=-(-self.vocab // parts),
+            tensor_parallel=1,
+        )
 
     def projections(self) -> dict[str, tuple[int, int]]:
         """(inputs, outputs) of each linear projection of one layer."""
@@ -87,7 +108,11 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Function:
-    """A backbone, an adapter, and what its user was promised."""
+    """A backbone, an adapter, and what its user was promised.
+
+    ``adapter_shard_bytes``: of the adapter on each GPU, the side of a split projection that is whole included, as vLLM
+    lays it out.
+    """
 
     index: int
     id: str
@@ -97,8 +122,11 @@ class Function:
     slo_ttft_s: float
     slo_tpot_s: float | None = None
     adapter: Artifact = field(init=False)
+    adapter_shard_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
+        shard_bytes = self.backbone.shard.adapter_bytes(self.rank, self.target_modules)
+        object.__setattr__(self, "adapter_shard_bytes", shard_bytes)
         size = self.backbone.adapter_bytes(self.rank, self.target_modules)
         object.__setattr__(self, "adapter", Artifact(ArtifactKind.ADAPTER, self.id, size))
 

@@ -5,6 +5,8 @@ Units: seconds, bytes, tokens; one layer unless said otherwise. Matrix products 
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from itertools import pairwise
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -82,6 +84,35 @@ class ElementwiseKernels(Sourced):
     bytes_per_s: float = Field(gt=0)
 
 
+class AllReduce(Sourced):
+    """Sum of a message over n GPUs of a node: w_n(bytes) through (knots, row of values for each n of ``gpus``).
+
+    Numbers of GPUs between those measured lie on the line between the nearest two.
+    """
+
+    gpus: tuple[int, ...] = Field(min_length=1)
+    knots: tuple[Coefficient, ...] = Field(min_length=2)
+    values: tuple[tuple[Coefficient, ...], ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _a_function_for_each_number(self) -> AllReduce:
+        if len(self.gpus) != len(self.values) or any(a >= b for a, b in pairwise(self.gpus)):
+            raise ValueError("gpus must increase, with one row of values each")
+        for row in self.values:
+            PiecewiseLinear(knots=self.knots, values=row, label=self.label, source=self.source, valid=self.valid)
+        return self
+
+    def over(self, gpus: int) -> tuple[float, ...]:
+        """Seconds at the knots for so many GPUs; beyond those measured as for the nearest number."""
+        above = min(bisect_left(self.gpus, gpus), len(self.gpus) - 1)
+        below = max(above - (self.gpus[above] > gpus), 0)
+        if above == below:
+            return self.values[above]
+        share = (gpus - self.gpus[below]) / (self.gpus[above] - self.gpus[below])
+        pairs = zip(self.values[below], self.values[above], strict=True)
+        return tuple(low + share * (high - low) for low, high in pairs)
+
+
 class KernelProfile(Sourced):
     """All kernels of one GPU."""
 
@@ -96,3 +127,4 @@ class KernelProfile(Sourced):
     decode_attention: DecodeAttention
     lora: LoraKernels
     elementwise: ElementwiseKernels
+    all_reduce: AllReduce | None = Field(default=None, description="for backbones over several GPUs")

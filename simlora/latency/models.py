@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,17 @@ def _catalogue() -> dict[str, Any]:
 
 
 @cache
-def load_backbone(name: str) -> Backbone:
+def load_backbone(name: str, tensor_parallel: int = 1) -> Backbone:
     """A backbone of the catalogue, or from the path of a Hugging Face ``config.json`` (named after its folder).
 
-    One object per name, so that identity is equality. Raises :class:`ConfigError` for an unknown name or a bad file.
+    One object per name and number of GPUs it is split over, so that identity is equality. Raises :class:`ConfigError`
+    for an unknown name, a bad file, or a number of GPUs over which it can't be split.
     """
+    if tensor_parallel != 1:
+        try:
+            return replace(load_backbone(name), tensor_parallel=tensor_parallel)
+        except ValueError as error:
+            raise ConfigError(f"{name}: {error}") from None
     if name in _catalogue():
         return _from_config(name, _catalogue()[name], CATALOGUE)
     path = Path(name)

@@ -33,7 +33,7 @@ class Profile:
 
     def __init__(self, kernels: KernelProfile, engine: EngineProfile):
         self.name = kernels.name
-        self.kernels = kernels
+        self.kernels = kernels if kernels.all_reduce is not None else _with_sums_of_another(kernels)
         self.engine = engine
         self.gpu: Gpu = kernels.device or load_gpu(kernels.gpu)
         self._models: dict[tuple[Backbone, tuple[str, ...], int | None], ModelLatency] = {}
@@ -60,18 +60,24 @@ class Profile:
         return self._models[key]
 
     def load_s(
-        self, size_bytes: int, path: tuple[str, str], loader: str | None = None, node: NodeType | None = None
+        self,
+        size_bytes: int,
+        path: tuple[str, str],
+        loader: str | None = None,
+        node: NodeType | None = None,
+        gpus: int = 1,
     ) -> float:
         """Seconds to move ``size_bytes`` alone along ``path`` = (from tier, to tier) with ``loader``.
 
-        The least of the loader's cap, the GPU's copy rate where the path ends on the device and, with ``node``,
-        of its storage or remote store where the path starts there.
+        Equal parts go to ``gpus`` devices at once, each at its own pace, from one storage. The rate is the least of the
+        loader's cap, the GPU's copy rate where the path ends on the device and, with ``node``, of its storage or remote
+        store where the path starts there.
         """
         source, to = (self._tier(name) for name in path)
         way = load_loader(loader or self.engine.default_loader).between(source, to)
         rate = way.bytes_per_s
         if to is Tier.DEVICE:
-            rate = min(rate, self.gpu.pcie_bytes_per_s)
+            rate = min(rate, self.gpu.pcie_bytes_per_s) * gpus
         if node is not None and source is Tier.SSD:
             rate = min(rate, node.ssd_bytes_per_s)
         if node is not None and source is Tier.REMOTE:
@@ -85,6 +91,11 @@ class Profile:
         except ValueError:
             raise unknown_name("tier", name, list(Tier)) from None
 
+    @property
+    def _sums(self) -> bool:
+        """Whether a backbone that it was asked for is split over several GPUs."""
+        return any(backbone.tensor_parallel > 1 for backbone, *_ in self._models)
+
     def describe(self, loader: str | None = None, node: NodeType | None = None) -> list[Part]:
         """(part, label, source, error, valid range) of all that a run rests on, with this loader and kind of node."""
         kernels, engine = self.kernels, self.engine
@@ -92,7 +103,7 @@ class Profile:
         named += [
             (f"kernels of {kernels.name}: {name}", part)
             for name, part in kernels
-            if isinstance(part, Sourced) and part is not self.gpu
+            if isinstance(part, Sourced) and part is not self.gpu and (part is not kernels.all_reduce or self._sums)
         ]
         named += [(f"{engine.name}: {name}", part) for name, part in engine if isinstance(part, Sourced)]
         named += [(f"{engine.name} start-up: {stage.name}", stage) for stage in engine.stage]
@@ -106,6 +117,16 @@ class Profile:
         """Calls beyond the measured range so far, over all models: {"prefill": n, "decode": n}."""
         counters = [model.out_of_range for model in self._models.values()]
         return {"prefill": sum(c.prefill for c in counters), "decode": sum(c.decode for c in counters)}
+
+
+def _with_sums_of_another(kernels: KernelProfile) -> KernelProfile:
+    """Sums over several GPUs as measured on the shipped profile of the same GPU, else on L40S, the slowest of them."""
+    name = kernels.gpu if kernels.gpu in list_profiles() else "l40s"
+    other = read_toml(HERE / f"{name}.toml", KernelProfile).all_reduce
+    if other is None:
+        return kernels
+    source = {"label": Label.TRANSFERRED, "source": f"as of {name}: {other.source}"}
+    return kernels.model_copy(update={"all_reduce": other.model_copy(update=source)})
 
 
 def list_profiles() -> list[str]:

@@ -1,4 +1,4 @@
-"""Seconds of engine steps of one backbone on one GPU under one engine.
+"""Seconds of engine steps of one backbone on one GPU, or split over several, under one engine.
 
 A decode step costs ``a + c * (sum of contexts)``, so n of them, each adding one token per sequence, cost a quadratic
 in n with an exact inverse: whole segments are priced without walking through their steps. Everything here is scalar
@@ -8,41 +8,21 @@ Python; what depends only on the make-up of the batch is computed once and kept.
 from __future__ import annotations
 
 import warnings
-from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import pairwise
 from math import sqrt
 
 from simlora.entities import PROJECTIONS, Backbone
+from simlora.errors import ConfigError
+from simlora.latency.curve import Curve
 from simlora.latency.engines import EngineProfile
-from simlora.latency.kernels import KernelProfile, PiecewiseLinear
+from simlora.latency.kernels import KernelProfile
 
 Line = tuple[float, float]
 
 NORM_PASSES = 4  # a residual norm reads the residual and the branch and writes both, twice a layer
 ACTIVATION_PASSES = 3  # SwiGLU reads gate and up, writes one
 LOGIT_BYTES = 4  # engines sample in fp32
-
-
-class Curve:
-    """A piecewise linear function of an integer, which remembers what it was asked."""
-
-    __slots__ = ("knots", "known", "slopes", "values")
-
-    def __init__(self, fitted: PiecewiseLinear, factor: float = 1.0):
-        self.knots = list(fitted.knots)
-        self.values = [value * factor for value in fitted.values]
-        points = list(zip(self.knots, self.values, strict=True))
-        self.slopes = [(v1 - v0) / (k1 - k0) for (k0, v0), (k1, v1) in pairwise(points)]
-
-        self.known: dict[int, float] = {}
-
-    def __call__(self, x: int) -> float:
-        value = self.known.get(x)
-        if value is None:
-            i = min(max(bisect_right(self.knots, x) - 1, 0), len(self.slopes) - 1)
-            value = self.known[x] = self.values[i] + self.slopes[i] * (x - self.knots[i])
-        return value
+SUMS = 2  # over all GPUs, per layer of a split backbone
 
 
 class OutOfRange:
@@ -67,7 +47,10 @@ class OutOfRange:
 
 
 class ModelLatency:
-    """The clock of one backbone on one GPU under one engine. All times in seconds, all sizes in bytes."""
+    """The clock of one backbone under one engine, on one GPU or split over several of one node.
+
+    All times in seconds, all sizes in bytes on each GPU.
+    """
 
     __slots__ = (
         "_context_s",
@@ -101,6 +84,7 @@ class ModelLatency:
         "kv_bytes_per_token",
         "name",
         "out_of_range",
+        "shard",
         "switch_s",
         "weights_bytes",
     )
@@ -116,8 +100,9 @@ class ModelLatency:
         self.name = f"{backbone.name} on {kernels.name} under {engine.name}"
         self.backbone = backbone
         self.engine = engine
-        self.kv_bytes_per_token = backbone.kv_bytes_per_token
-        self.weights_bytes = backbone.weights_bytes
+        self.shard = backbone.shard
+        self.kv_bytes_per_token = backbone.shard.kv_bytes_per_token
+        self.weights_bytes = backbone.shard.weights_bytes
         self.adapter_slots = adapter_slots or engine.batching.max_loras or 1
         self.out_of_range = OutOfRange(self.name)
         self._lines: dict[tuple[int, int, int], Line] = {}
@@ -142,17 +127,27 @@ class ModelLatency:
         self._request_s = prefill.request_s
 
     def _set_linear(self, kernels: KernelProfile) -> None:
-        b, fitted = self.backbone, kernels.linear
+        b, fitted = self.shard, kernels.linear
         shapes = b.projections().values()
-        self._layers_s = Curve(fitted, b.layers * sum(k * n for k, n in shapes))
-        self._head_s = Curve(fitted, b.hidden * b.vocab)
+        self._layers_s = Curve(fitted.knots, fitted.values, b.layers * sum(k * n for k, n in shapes))
+        if self.backbone.tensor_parallel > 1:
+            self._layers_s = self._layers_s.plus(self._sums_s(kernels))
+        self._head_s = Curve(fitted.knots, fitted.values, b.hidden * b.vocab)
         self._head_row_s = (b.hidden + b.vocab) * fitted.row_s
         self._linear_s = (b.layers * len(shapes) + 1) * fitted.launch_s
         self._linear_row_s = b.layers * fitted.row_s * sum(k + n for k, n in shapes)
 
+    def _sums_s(self, kernels: KernelProfile) -> Curve:
+        """Over tokens: the sums over all GPUs, of each layer one after attention and one after the projections."""
+        b, fitted = self.backbone, kernels.all_reduce
+        if fitted is None:
+            raise ConfigError(f"{kernels.name} states no all_reduce, which {b.name} over several GPUs needs")
+        row_bytes = b.hidden * b.param_bytes
+        return Curve([knot / row_bytes for knot in fitted.knots], fitted.over(b.tensor_parallel), SUMS * b.layers)
+
     def _set_attention(self, kernels: KernelProfile) -> None:
-        b = self.backbone
-        self._prefill_attention = Curve(kernels.prefill_attention, b.layers)
+        b, prefill = self.shard, kernels.prefill_attention
+        self._prefill_attention = Curve(prefill.knots, prefill.values, b.layers)
         self._qkvo_bytes = 2 * (b.heads + b.kv_heads) * b.head_dim * b.param_bytes
         self._pair_s = b.layers * b.heads * kernels.prefill_attention.pair_s
         self._decode_attention_s = b.layers * kernels.decode_attention.launch_s
@@ -160,14 +155,14 @@ class ModelLatency:
         self._decode_attention_row_s = self._context_s * kernels.decode_attention.sequence_tokens
 
     def _set_elementwise(self, kernels: KernelProfile) -> None:
-        b = self.backbone
+        b = self.shard
         rotary = 2 * (b.heads + b.kv_heads) * b.head_dim
         elements = 2 * NORM_PASSES * b.hidden + ACTIVATION_PASSES * b.intermediate + rotary
         self._elementwise_s = b.layers * 4 * kernels.elementwise.launch_s
         self._elementwise_row_s = b.layers * elements * b.param_bytes / kernels.elementwise.bytes_per_s
 
     def _set_lora(self, kernels: KernelProfile, target_modules: tuple[str, ...]) -> None:
-        shapes, fitted, layers = self.backbone.projections(), kernels.lora, self.backbone.layers
+        shapes, fitted, layers = self.shard.projections(), kernels.lora, self.backbone.layers
         dims = layers * sum(sum(shapes[module]) for module in target_modules)
         self._lora_kernel = (
             2 * layers * len(target_modules) * fitted.launch_s,
@@ -294,5 +289,5 @@ class ModelLatency:
 
         Logits of every row, as ``forward`` of Hugging Face Transformers computes them (an upper bound elsewhere).
         """
-        b = self.backbone
+        b = self.shard
         return tokens * (2 * b.param_bytes * (b.hidden + b.intermediate) + LOGIT_BYTES * b.vocab)
