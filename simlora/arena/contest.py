@@ -8,7 +8,7 @@ from typing import Any
 
 from simlora.arena.ranking import ORDERS, Standing, rank
 from simlora.arena.tables import ranking_rows, ranking_tables
-from simlora.arena.template import experiment, name_of_yours, ring_of, scenarios, write_experiment
+from simlora.arena.template import experiment, name_of_yours, references, ring_of, scenarios, write_experiment
 from simlora.arena.timing import measure_all
 from simlora.errors import ConfigError, PolicyError, unknown_name
 from simlora.study.album import Album
@@ -61,7 +61,7 @@ def run_arena(
         times = measure_all(finished, digests, role, store.out, progress)
     store.keep_only(finished)
     rows, _ = write_summaries(store, finished, load_prices(study.experiment, study.document))
-    standings = rank(rows, yours, by)
+    standings = rank(rows, yours, by, references(role))
     write_rows(store.out / "ranking.csv", ranking_rows(standings, yours))
     _draw(standings, yours, by, store.out)
     for table in ranking_tables(standings, times, {name: s["why"] for name, s in scenarios().items()}, yours, by):

@@ -31,9 +31,9 @@ ORDERS = {
 class Standing(NamedTuple):
     """A policy in one scenario. ``figures``: the columns of ``ORDERS`` with their intervals over seeds.
 
-    ``difference``: of the column ranked by, this policy less the best registered one, paired over seeds; none for
-    that one itself. ``gap``: which share of the way from the worst registered policy to the bound it goes. The bound
-    has rank 0 and neither.
+    ``difference``: of the column ranked by, this policy less the best rival, paired over seeds; none for that one.
+    ``gap``: which share of the way from the worst rival to the bound it goes. Rivals are the registered policies that
+    are not told the future. The bound has rank 0 and neither.
     """
 
     scenario: str
@@ -50,16 +50,19 @@ class Standing(NamedTuple):
         return self.difference is not None and self.difference.excludes(0.0)
 
 
-def rank(rows: Sequence[Row], yours: str, by: str) -> list[Standing]:
+def rank(rows: Sequence[Row], yours: str, by: str, references: Sequence[str] = ()) -> list[Standing]:
     """The standings of each scenario in the order of the rows, then overall. ``by``: one of ``ORDERS``.
+
+    ``references``: policies that are ranked and are no rivals.
 
     Policies that finish a larger share of the requests come first, for a mean over finished requests flatters those
     that lose some. Ties go by name.
     """
     standings: list[Standing] = []
+    no_rivals = (yours, *references)
     for scenario in dict.fromkeys(row["scenario"] for row in rows):
-        standings += _standings(scenario, [row for row in rows if row["scenario"] == scenario], yours, ORDERS[by])
-    return standings + _standings(OVERALL, over_all(rows), yours, ORDERS[by])
+        standings += _standings(scenario, [row for row in rows if row["scenario"] == scenario], no_rivals, ORDERS[by])
+    return standings + _standings(OVERALL, over_all(rows), no_rivals, ORDERS[by])
 
 
 def over_all(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -97,7 +100,7 @@ def _geometric_mean(values: Iterable[float]) -> float:
     return math.exp(math.fsum(map(math.log, found)) / len(found))
 
 
-def _standings(scenario: str, rows: Sequence[Row], yours: str, order: Order) -> list[Standing]:
+def _standings(scenario: str, rows: Sequence[Row], no_rivals: Sequence[str], order: Order) -> list[Standing]:
     by_policy: dict[str, dict[int, Row]] = {}
     for row in rows:
         by_policy.setdefault(row["system"], {})[row["seed"]] = row
@@ -105,7 +108,7 @@ def _standings(scenario: str, rows: Sequence[Row], yours: str, order: Order) -> 
     whole = {policy: own for policy, own in by_policy.items() if len(own) == seeds}
     bound = whole.pop(BOUND, None)
     ranked = sorted(whole, key=lambda policy: (*_place(whole[policy].values(), order), policy))
-    rivals = [whole[policy] for policy in ranked if policy != yours]
+    rivals = [whole[policy] for policy in ranked if policy not in no_rivals]
     standings = []
     for at, policy in enumerate(ranked, start=1):
         own = whole[policy]

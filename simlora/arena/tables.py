@@ -30,8 +30,9 @@ TOGETHER = (
     "over all scenarios: geometric means of TTFT and cost-effectiveness, the mean of SLO attainment, the sum of cost"
 )
 COLUMNS = (
-    "less the best: registered one, paired over seeds; gap closed: from the worst registered policy (0 %) to what "
-    "nothing beats on this engine (100 %); decision: processor time of a call, its mean and p99 (over all the longest)"
+    "less the best: best registered policy that is not told the future, paired over seeds; gap closed: from the worst "
+    "of them (0 %) to what nothing beats on this engine (100 %); decision: processor time of a call, its mean and p99 "
+    "(over all scenarios the longest)"
 )
 HOW_SURE = "means over seeds, 95 % intervals; * the interval leaves out 0, and the seeds are enough to say so"
 

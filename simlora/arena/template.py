@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import tomli_w
 
 from simlora.errors import unknown_name
-from simlora.policies.base import ROLES
+from simlora.policies.base import ROLES, Foresees
 from simlora.policies.registry import policies_of
 from simlora.study.store import one_message
 from simlora.systems import load_system
@@ -50,6 +50,11 @@ def ring_of(role: str) -> Ring:
         raise unknown_name("role", role, ROLES)
     table = tomllib.loads((HERE / "roles.toml").read_text(encoding="utf-8"))[role]
     return Ring(table["base"], table.get("set", {}), table.get("traffic", {}))
+
+
+def references(role: str) -> list[str]:
+    """The registered policies of the role that are told all calls beforehand: ranked, but nobody's rivals."""
+    return [name for name, policy in policies_of(role).items() if issubclass(policy, Foresees)]
 
 
 def name_of_yours(policy: str) -> str:

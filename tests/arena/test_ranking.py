@@ -39,6 +39,14 @@ def test_the_difference_is_to_the_best_registered_policy_and_paired_over_seeds()
     assert b.difference.estimate == pytest.approx(1.0)
 
 
+def test_a_reference_is_ranked_and_nobody_s_rival() -> None:
+    found = rank(rows({"seer": 0.1, "a": 1.0, "b": 2.0, "mine": 1.5}), "mine", "ttft", ["seer"])[:4]
+    assert [one.policy for one in found] == ["seer", "a", "mine", "b"]
+    assert found[1].difference is None
+    assert found[0].difference is not None
+    assert found[0].difference.estimate == pytest.approx(-0.9)
+
+
 def test_too_few_seeds_make_no_difference_real() -> None:
     few = [one for one in rows({"a": 1.0, "mine": 0.5}) if one["seed"] < 5]
     assert not any(one.is_real for one in rank(few, "mine", "ttft"))

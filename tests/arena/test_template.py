@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from simlora.arena.template import BOUND, HERE, experiment, name_of_yours, ring_of, scenarios, write_experiment
+from simlora.arena.template import (
+    BOUND,
+    HERE,
+    experiment,
+    name_of_yours,
+    references,
+    ring_of,
+    scenarios,
+    write_experiment,
+)
 from simlora.errors import ConfigError
 from simlora.policies.base import ROLES
 from simlora.policies.registry import policies_of
@@ -59,6 +68,11 @@ def test_a_role_may_ask_for_other_traffic() -> None:
     for name, table in plain.items():
         assert more[name]["rate_scale"] == pytest.approx(times * table["rate_scale"])
         assert more[name]["trace"] == table["trace"]
+
+
+def test_references_are_those_that_are_told_the_future() -> None:
+    assert references("forecast") == ["clairvoyant-rate"]
+    assert references("routing") == []
 
 
 def test_a_role_that_does_not_exist_is_refused() -> None:
