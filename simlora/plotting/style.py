@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -80,26 +81,33 @@ OTHERS = (
 
 
 def styles(systems: Iterable[str]) -> dict[str, Style]:
-    """The style of each system by its name.
+    """The style of each system by its name, whatever number of GPUs the name states.
 
     The built-in four have their own. Another takes that at its name's checksum, or the next that no other has;
     give the systems of a whole experiment, and each looks the same in all figures. From the seventh on they repeat.
     """
     given: dict[str, Style] = {}
-    for name in sorted(set(systems)):
+    named = {name: _kin(name) for name in systems}
+    for name in sorted(set(named.values())):
         if name in BUILT_IN:
             given[name] = BUILT_IN[name]
             continue
         home = zlib.crc32(name.encode()) % len(OTHERS)
         nearest = [OTHERS[(home + step) % len(OTHERS)] for step in range(len(OTHERS))]
         given[name] = next((style for style in nearest if style not in given.values()), nearest[0])
-    return given
+    return {name: given[kin] for name, kin in named.items()}
+
+
+def _kin(system: str) -> str:
+    """What is drawn alike: an always-on system with the fewest GPUs, be they few or many."""
+    return re.sub(r" \((\d+ to )?\d+ GPUs?\)$", " (fewest GPUs)", system)
 
 
 def in_order(present: Iterable[str], systems: Iterable[str]) -> list[str]:
     """The distinct names present, in the order of the experiment's ``systems``, others after them."""
     there = dict.fromkeys(present)
-    return [name for name in dict.fromkeys([*systems, *there]) if name in there]
+    place = {kin: at for at, kin in enumerate(dict.fromkeys(map(_kin, [*systems, *there])))}
+    return sorted(there, key=lambda name: place[_kin(name)])
 
 
 class Picture(NamedTuple):

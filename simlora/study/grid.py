@@ -71,15 +71,30 @@ class Cell:
 
     def with_gpus(self, gpus: int) -> Cell:
         """The same run with only the cluster's first ``gpus`` GPUs, under the name that says so."""
-        name = f"{self.system} ({gpus} GPU{'s' if gpus > 1 else ''})"
+        name = named_with(self.system, [gpus])
         system = {**self.settings["system"], "name": name}
         system["limits"] = {**system["limits"], "gpus": gpus}
         return replace(self, system=name, settings={**self.settings, "system": system})
 
 
+OF_GPUS = re.compile(r" \((\d+) GPUs?\)$")
+
+
+def named_with(system: str, gpus: Sequence[int]) -> str:
+    """The name of a system with only so many GPUs; of several numbers the range."""
+    low, high = min(gpus), max(gpus)
+    return f"{system} ({low} GPU{'s' if low > 1 else ''})" if low == high else f"{system} ({low} to {high} GPUs)"
+
+
 def full_name(system: str) -> str:
     """The name of a system with all GPUs, from that of the same with a stated number."""
-    return re.sub(r" \(\d+ GPUs?\)$", "", system)
+    return OF_GPUS.sub("", system)
+
+
+def gpus_in(system: str) -> int | None:
+    """The number of GPUs that a system's name states, if it states one."""
+    found = OF_GPUS.search(system)
+    return int(found[1]) if found else None
 
 
 @dataclass(frozen=True)

@@ -57,10 +57,9 @@ def draw(
     from simlora.study.figures import drawn_systems
 
     check_results(folder)
-    frame = drawn_systems(load(folder).summary)
-    picture = plot(
-        select(frame, dict(map(_condition, filters))), x, y, curve, row, col, systems=frame["system"].unique()
-    )
+    summary = load(folder).summary
+    frame = drawn_systems(select(summary, dict(map(_condition, filters))))
+    picture = plot(frame, x, y, curve, row, col, systems=summary["system"].unique())
     keys = [f"{name}-{value}" for name, value in (("row", row), ("col", col)) if value]
     stem = "-".join([y, "by", x, *([] if curve == "system" else ["curve", curve]), *keys, *filters])
     with one_message(folder):

@@ -100,7 +100,7 @@ def _conclude(grid: Grid, store: Store, cells: Sequence[Cell]) -> None:
         return
     prices = load_prices(grid.study.experiment, grid.study.document)
     rows, facts = write_summaries(store, cells, prices)
-    write_figures(store.out)
+    write_figures(store.out, {one.name: one.base for one in grid.study.experiment.ablation})
     bounds = [cell.system for cell in cells if cell.config.evaluation == "relaxation"]
     for table in tables(rows, bounds):
         stdout().print(table)

@@ -53,7 +53,7 @@ def requests() -> pd.DataFrame:
 
 
 def test_each_system_keeps_its_colour_whoever_else_is_shown() -> None:
-    assert set(BUILT_IN) == set(list_systems())
+    assert set(BUILT_IN) <= set(list_systems())
     alone, together = styles(["mine"]), styles(["vllm", "mine", "serverless-lora"])
     assert alone["mine"] == together["mine"]
     assert together["vllm"] == BUILT_IN["vllm"]

@@ -13,7 +13,7 @@ IMPORTS = ("import study_helper", "import os\n\nimport study_helper\nfrom simlor
 
 @pytest.fixture(autouse=True)
 def _no_figures(monkeypatch):
-    monkeypatch.setattr("simlora.study.run.write_figures", lambda out: None)
+    monkeypatch.setattr("simlora.study.run.write_figures", lambda *_: None)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def run(folder, **options):
 
 @pytest.fixture(autouse=True)
 def _no_figures(monkeypatch):
-    monkeypatch.setattr("simlora.study.run.write_figures", lambda out: None)
+    monkeypatch.setattr("simlora.study.run.write_figures", lambda *_: None)
 
 
 def done(folder, below="cells"):
