@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,9 +25,10 @@ class Binding(StrEnum):
 class Dispatch(NamedTuple):
     """A change of the running batch (or, with no instance yet, the batch that now wants one).
 
-    ``chunk_tokens`` bounds the tokens of one engine step (chunked prefill); ``ask_again_after_steps`` asks for
-    another look even if nothing changes. ``merge`` names the adapter that is merged into the weights from now on: its
-    requests run at the speed of the bare backbone, those of others pause. ``None``: adapters are applied beside it.
+    ``load`` names adapters to load beside the batch, for requests that will join later. ``chunk_tokens`` bounds the
+    tokens of one engine step (chunked prefill); ``ask_again_after_steps`` asks for another look even if nothing
+    changes. ``merge`` names the adapter that is merged into the weights from now on: its requests run at the speed of
+    the bare backbone, those of others pause. ``None``: adapters are applied beside it.
     """
 
     admit: Sequence[QueuedRequest]
@@ -35,6 +36,7 @@ class Dispatch(NamedTuple):
     chunk_tokens: int | None = None
     ask_again_after_steps: int | None = None
     merge: Function | None = None
+    load: Sequence[Function] = ()
     why: str = ""
 
 
@@ -124,7 +126,23 @@ class EvictBackbone(NamedTuple):
     why: str = ""
 
 
-PlanAction = Start | Stop | Evict | EvictBackbone
+class LoadAdapter(NamedTuple):
+    """Load the adapter of ``function`` into an engine that serves it, beside whatever it runs."""
+
+    instance: InstanceView
+    function: Function
+    why: str = ""
+
+
+class DropAdapter(NamedTuple):
+    """Drop an adapter that no running request uses from the device memory of an engine."""
+
+    instance: InstanceView
+    function: Function
+    why: str = ""
+
+
+PlanAction = Start | Stop | Evict | EvictBackbone | LoadAdapter | DropAdapter
 Eviction = Stop | Evict | EvictBackbone
 
 
@@ -144,6 +162,18 @@ class Demand(NamedTuple):
     need_bytes: int
     gpu: GpuView
     keep: InstanceView | None
+
+
+class AdapterDemand(NamedTuple):
+    """Bytes that unused adapters of an engine must give up, 0 if it is only a matter of tidying up.
+
+    ``idle`` maps the adapters that may leave to the bytes each frees, the one used least recently first; together they
+    free enough.
+    """
+
+    at: InstanceView
+    need_bytes: int
+    idle: Mapping[Function, int]
 
 
 class Preempt(NamedTuple):

@@ -97,6 +97,30 @@ class BackboneEvicted(NamedTuple):
     why: str
 
 
+class AdapterLoaded(NamedTuple):
+    """An engine has an adapter on its device after ``seconds``; ``ahead``: no running request was waiting for it."""
+
+    at_s: float
+    instance: int
+    function: Function
+    gpu: int
+    seconds: float
+    bytes: int
+    source: str
+    ahead: bool
+
+
+class AdapterEvicted(NamedTuple):
+    """An adapter that no request used left the device memory of an engine."""
+
+    at_s: float
+    instance: int
+    function: Function
+    gpu: int
+    bytes: int
+    why: str
+
+
 class RequestRejected(NamedTuple):
     """A request was turned away."""
 
@@ -123,6 +147,8 @@ Event = (
     | InstanceStopped
     | BackboneLoaded
     | BackboneEvicted
+    | AdapterLoaded
+    | AdapterEvicted
     | RequestsPreempted
     | RequestRejected
 )

@@ -177,7 +177,10 @@ class InstanceView(Protocol):
         ...
 
     @property
-    def kv_free_bytes(self) -> int: ...
+    def kv_free_bytes(self) -> int:
+        """Bytes for KV of requests that are not running; adapters nobody uses make room for it where they share it."""
+        ...
+
     @property
     def merged(self) -> Function | None:
         """The function whose adapter is merged into the weights; requests of others pause."""
@@ -185,7 +188,12 @@ class InstanceView(Protocol):
 
     @property
     def adapters(self) -> Mapping[Function, int]:
-        """Adapters resident for use on the device: requests of the running batch that use each."""
+        """Adapters that have a place on the device: requests of the running batch that use each."""
+        ...
+
+    @property
+    def loading(self) -> Mapping[Function, object]:
+        """Those of them that are still on their way."""
         ...
 
     def adapter_tier(self, function: Function) -> Tier | None:
@@ -238,6 +246,12 @@ class ClusterView(Protocol):
         """Requests that wait or are bound and not finished: of ``function``, or where one engine serves all functions
         of a backbone, of all of them."""
         ...
+
+
+def pinned_adapters(at: InstanceView) -> dict[Function, None]:
+    """Adapters that can't leave an engine now: in use by its running batch, or on their way."""
+    loading = at.loading
+    return {function: None for function, users in at.adapters.items() if users or function in loading}
 
 
 def by_index(instances: Iterable[InstanceView]) -> list[InstanceView]:

@@ -36,6 +36,8 @@ class StepModel(Protocol):
     def steps_within(self, line: tuple[float, float], context_tokens: int, batch: int, seconds: float) -> int: ...
     @property
     def switch_s(self) -> float: ...
+    @property
+    def assist_s(self) -> float: ...
     def host_s(self, batch: int, adapters: int = 0) -> float: ...
     def prefill_host_s(self, requests: int) -> float: ...
 
@@ -71,6 +73,7 @@ class SimulatedRun:
         at_most: int,
         adapters: int,
         rank: int,
+        assisted: bool = False,
     ):
         self.done = env.event()
         self._decoding = decoding
@@ -89,6 +92,9 @@ class SimulatedRun:
                 self._first_s -= model.prefill_host_s(len(prefill)) - model.prefill_host_s(self._started)
             self._joins()
         self._line = model.decode_line(self._batch, adapters, rank) if steps > self._prefills else (0.0, 0.0)
+        if assisted:
+            self._first_s += model.assist_s if prefill else 0.0
+            self._line = self._line[0] + model.assist_s, self._line[1]
         self.steps = max(1, min(at_most, steps))
 
     def _joins(self) -> None:

@@ -80,6 +80,7 @@ class SimulatedBackend:
         contention: Contention,
         batch_ends_as_one: bool,
         seed: int,
+        assists: bool = False,
         stepwise: bool = False,
     ):
         self._env = env
@@ -87,6 +88,7 @@ class SimulatedBackend:
         self._model_of = model_of
         self._loaders = {ArtifactKind.BACKBONE: loader, ArtifactKind.ADAPTER: adapter_loader}
         self._as_one = batch_ends_as_one
+        self._assists = assists
         self._seed = seed
         self._clocks = [GpuClock(env, contention, stepwise) for _ in gpus]
         self._batches: dict[int, tuple[StepModel, Decoding]] = {}
@@ -142,7 +144,8 @@ class SimulatedBackend:
     def run(self, instance: Instance, prefill: Sequence[PrefillChunk], at_most: int) -> SimulatedRun:
         batch = self._batch(instance)
         adapters, rank = _adapters_in_use(instance)
-        run = SimulatedRun(self._env, *batch, prefill, at_most, adapters, rank)
+        assisted = self._assists and any(instance.adapters[function] for function in instance.loading)
+        run = SimulatedRun(self._env, *batch, prefill, at_most, adapters, rank, assisted)
         run.start(self._clocks[instance.gpu.index], self._count)
         return run
 
@@ -167,5 +170,5 @@ def _adapters_in_use(instance: Instance) -> tuple[int, int]:
         return 0, 0
     if function is not None:
         return 1, function.rank
-    ranks = [served.rank for served, users in instance.adapters.items() if users]
-    return len(ranks), max(ranks, default=0)
+    ranks = instance.ranks_in_use
+    return sum(ranks.values()), max(ranks, default=0)

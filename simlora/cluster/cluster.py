@@ -179,7 +179,10 @@ class Cluster:
             gpu.memory.check(sum(i.device_bytes for i in instances) + sum(b.bytes for b in gpu.backbones.values()))
             for instance in instances:
                 if instance.kv is not gpu.memory:
-                    instance.kv.check(sum(instance.held.values()))
+                    paged = instance.adapter_memory is instance.kv
+                    instance.kv.check(sum(instance.held.values()) + (instance.adapter_bytes if paged else 0))
+                    if not paged:
+                        instance.adapter_memory.check(instance.adapter_bytes)
         for container in self.containers.values():
             container.memory.check(sum(i.host_bytes for i in container.instances.values()))
         for node in self.nodes:

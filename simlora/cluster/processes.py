@@ -119,11 +119,15 @@ class Instance:
     ``held`` maps a request that is bound or running to the bytes of KV it holds; ``reserved`` the stages under way to
     the device bytes set aside for them; ``upto`` names the stage it is to reach, ``None`` for ready. ``prefilling`` are
     the running requests with prompt left to compute; ``own_container`` holds until it is first idle, if the container
-    was created for it; ``task`` is a stage or load
-    under way, ``run`` the segment that runs.
+    was created for it; ``task`` is a stage or load under way, ``run`` the segment that runs. Of an engine for many
+    functions, ``adapters`` counts the running requests that use each adapter, the one used least recently first;
+    ``loading`` are those of them on their way, ``planned_loads`` those to begin at the next step boundary, ``parked``
+    the running requests that wait for theirs; ``ranks_in_use`` counts the adapters in use that have arrived.
     """
 
     __slots__ = (
+        "adapter_bytes",
+        "adapter_memory",
         "adapter_slots",
         "adapters",
         "backbone",
@@ -142,16 +146,21 @@ class Instance:
         "host_bytes",
         "host_copies",
         "id",
+        "idle_adapter_bytes",
         "keep_until_s",
         "kv",
         "last_used_s",
+        "loading",
         "merged",
         "on_demand",
         "ordinal",
         "own_container",
+        "parked",
+        "planned_loads",
         "prefilling",
         "process",
         "queue",
+        "ranks_in_use",
         "ready",
         "ready_s",
         "reserved",
@@ -195,6 +204,13 @@ class Instance:
         self.held_bound_bytes = 0
         self.adapters: dict[Function, int] = {}
         self.adapter_slots = 1
+        self.adapter_memory: Memory = container.gpu.memory
+        self.adapter_bytes = 0
+        self.idle_adapter_bytes = 0
+        self.ranks_in_use: dict[int, int] = {}
+        self.loading: dict[Function, simpy.Process] = {}
+        self.planned_loads: dict[Function, None] = {}
+        self.parked: list[Running] = []
         self.merged: Function | None = None
         self.last_used_s = 0.0
         self.has_run = False
@@ -208,8 +224,9 @@ class Instance:
 
     @property
     def kv_free_bytes(self) -> int:
-        """Free memory, and what is held already for requests bound to it."""
-        return self.kv.free_bytes + self.held_bound_bytes
+        """Free memory, what is held already for requests bound to it, and that of unused adapters in the same pool."""
+        spare_bytes = self.idle_adapter_bytes if self.adapter_memory is self.kv else 0
+        return self.kv.free_bytes + self.held_bound_bytes + spare_bytes
 
     @property
     def device_bytes(self) -> int:

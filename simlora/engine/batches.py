@@ -22,6 +22,7 @@ class Batches:
         self._record = engine.record
         self._reservations = engine.reservations
         self.grows = engine.system.reserve == "prompt"
+        self._parks = engine.system.adapter_loading == "overlapped"
 
     def admit(self, instance: Instance, request: QueuedRequest) -> bool:
         """From the instance's queue into its batch; False if its KV does not fit."""
@@ -32,7 +33,8 @@ class Batches:
         instance.bound -= 1
         running = Running(request, instance)
         instance.running[request.index] = running
-        instance.prefilling.append(running)
+        waits = self._parks and request.function in instance.loading
+        (instance.parked if waits else instance.prefilling).append(running)
         if instance.function is not None:
             instance.adapters[instance.function] = len(instance.running)
         return True
@@ -63,12 +65,12 @@ class Batches:
         instance.bound -= 1
         self._cluster.count_bound(request.function, -1)
 
-    def steps_that_fit(self, instance: Instance) -> int:
-        """Steps for which the KV of all in the batch that do not pause can grow by a token each."""
+    def step_bytes(self, instance: Instance) -> int:
+        """KV of a token for each in the batch that does not pause."""
         going = len(instance.running)
         if instance.merged is not None:
             going = sum(running.request.function is instance.merged for running in instance.running.values())
-        return instance.kv.free_bytes // (going * instance.backbone.kv_bytes_per_token)
+        return going * instance.backbone.kv_bytes_per_token
 
     def prefilling(self, instance: Instance) -> int:
         """Requests with prompt left to compute that do not pause."""
@@ -106,7 +108,7 @@ class Batches:
         self._cluster.count_bound(request.function, -1)
         function = request.function
         if instance.function is None:
-            instance.adapters[function] = instance.adapters.pop(function) - 1
+            self._engine.adapters.unpin(instance, function)
         else:
             instance.adapters[function] = len(instance.running)
 
@@ -114,7 +116,7 @@ class Batches:
         """Preempted: it waits again, and what it has produced is now part of what it must prefill."""
         request, produced = running.request, running.produced
         if running.prefill_left:
-            instance.prefilling.remove(running)
+            (instance.parked if running in instance.parked else instance.prefilling).remove(running)
         else:
             self._engine.backend.leave(instance, request)
         self.release(instance, request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import is_
 from typing import Any, NoReturn
 
@@ -161,6 +161,43 @@ def check_eviction(
         _check_spill(policy, eviction, stages, cluster)
     if isinstance(eviction, Evict) and eviction.stage not in eviction.instance.done:
         refuse(policy, cluster.now_s, f'takes {eviction.instance} back to before "{eviction.stage}", which is not done')
+
+
+def check_engine(policy: Any, at: Any, function: Any, cluster: Cluster) -> Instance:
+    """It exists and serves the function beside others."""
+    gpu = next((gpu for gpu in cluster.gpus if gpu is getattr(at, "gpu", None)), None)
+    found: Instance | None = gpu.instances.get(at.id) if gpu is not None else None
+    if found is None or found is not at:
+        refuse(policy, cluster.now_s, f"names {at}, which is not an instance of this cluster")
+    if found.function is not None or not any(f is function and found.serves(f) for f in cluster.functions):
+        refuse(policy, cluster.now_s, f"handles the adapter of {function} on {found}, no engine that serves it")
+    return found
+
+
+def check_load(policy: Any, at: Instance, function: Function, left_bytes: int, cluster: Cluster) -> None:
+    """An adapter to load ahead: its engine is up, serves it and has room, and it is neither there nor on its way."""
+    check_engine(policy, at, function, cluster)
+    if not at.ready:
+        refuse(policy, cluster.now_s, f"loads the adapter of {function.id} into {at}, which is still starting")
+    if function in at.adapters or function in at.planned_loads:
+        refuse(policy, cluster.now_s, f"loads the adapter of {function.id}, which {at} holds or is loading")
+    if left_bytes < 0:
+        refuse(policy, cluster.now_s, f"loads the adapter of {function.id}, for which {at} has no room")
+
+
+def check_leaving(
+    policy: Any, leaving: Sequence[Function], idle: Mapping[Function, int], need_bytes: int, now_s: float
+) -> None:
+    """Adapters that may leave, each once, and enough of them."""
+    freed_bytes = 0
+    for function in leaving:
+        if function not in idle:
+            refuse(policy, now_s, f"names the adapter of {function}, which is absent, in use or on its way")
+        freed_bytes += idle[function]
+    if len(dict.fromkeys(leaving)) < len(leaving):
+        refuse(policy, now_s, "names an adapter twice")
+    if freed_bytes < need_bytes:
+        refuse(policy, now_s, f"names adapters of {freed_bytes} bytes where {need_bytes} are needed")
 
 
 def check_keep(policy: Any, kept: Any, stages: Sequence[str], now_s: float) -> None:

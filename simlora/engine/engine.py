@@ -8,10 +8,12 @@ from typing import Any
 from simlora.backends.base import Backend
 from simlora.clock import VirtualTime
 from simlora.cluster.cluster import Cluster
+from simlora.engine.adapters import Adapters
 from simlora.engine.batches import Batches
 from simlora.engine.estimates import ProfileEstimates
 from simlora.engine.frontend import FrontEnd
 from simlora.engine.idling import Idler
+from simlora.engine.joining import Joining
 from simlora.engine.making_room import RoomMaker
 from simlora.engine.planning import Planner
 from simlora.engine.reserving import Reservations
@@ -54,8 +56,10 @@ class Engine:
         self.reservations = Reservations(self)
         self.batches = Batches(self)
         self.start_up = StartUp(self)
+        self.adapters = Adapters(self)
         self.front = FrontEnd(self)
         self.starter = Starter(self)
+        self.joining = Joining(self)
         self.server = Server(self)
         self.room = RoomMaker(self)
         self.idler = Idler(self)

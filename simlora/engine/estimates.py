@@ -32,6 +32,8 @@ class ProfileEstimates:
         self._own_bytes = {function: self._stage_bytes(function) for function in functions}
         self._all_bytes = {function: sum(sizes.values()) for function, sizes in self._own_bytes.items()}
         self._shared_bytes = {f.backbone: self.backbone_process_bytes(f.backbone) for f in functions if shares}
+        self._paged = system.sharing == "in-process" and system.adapter_memory == "paged"
+        self._place_bytes: dict[Function, int] = {}
         self._lines: dict[Function, tuple[float, float]] = {}
         self._moves: dict[tuple[Machines, Function, str, Tier], float] = {}
         self._request_bytes: dict[Function, tuple[int, int, int]] = {}
@@ -154,13 +156,37 @@ class ProfileEstimates:
             step_tokens = self.profile.engine.batching.step_tokens or 0
             return stage.device_bytes + self.engine_model(backbone).activation_bytes(step_tokens)
         if stage.artifact is ArtifactKind.ADAPTER:
-            widest = max(f.adapter.bytes for f in self._functions if f.backbone is backbone)
-            return (widest + self.profile.engine.lora.slot_bytes) * self.adapter_slots
+            return 0 if self._paged else self.slots_bytes(backbone)
         return stage.device_bytes
 
-    @property
-    def adapter_slots(self) -> int:
+    def adapter_slots(self, backbone: Backbone) -> int:
+        """Adapters that an engine can hold at once: all there are, where only their bytes bound them."""
+        if self._paged:
+            return sum(f.backbone is backbone for f in self._functions)
         return self.profile.engine.batching.max_loras or 1
+
+    def slots_bytes(self, backbone: Backbone) -> int:
+        """Device bytes of an engine's adapter slots, each as wide as the widest adapter."""
+        widest = max(f.adapter.bytes for f in self._functions if f.backbone is backbone)
+        return (widest + self.profile.engine.lora.slot_bytes) * self.adapter_slots(backbone)
+
+    def adapter_place_bytes(self, function: Function) -> int:
+        """Device bytes of an adapter's place in an engine: a slot, or its own."""
+        size_bytes = self._place_bytes.get(function)
+        if size_bytes is None:
+            size_bytes = function.adapter.bytes
+            if not self._paged:
+                size_bytes = self.slots_bytes(function.backbone) // self.adapter_slots(function.backbone)
+            self._place_bytes[function] = size_bytes
+        return size_bytes
+
+    def pool_adapter_bytes(self, function: Function) -> int:
+        return function.adapter.bytes if self._paged else 0
+
+    @property
+    def all_on_host(self) -> bool:
+        """Whether an engine keeps every adapter it may serve in host memory from the start."""
+        return self.profile.engine.batching.host_adapters == "all"
 
     @property
     def host_copies(self) -> int | None:

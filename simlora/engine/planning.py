@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import simpy
 
-from simlora.actions import Evict, EvictBackbone, Plan, Start, Stop
-from simlora.engine.checks import check_answer, check_start, check_until, refuse
+from simlora.actions import DropAdapter, Evict, EvictBackbone, LoadAdapter, Plan, Start, Stop
+from simlora.engine.checks import check_answer, check_engine, check_start, check_until, refuse
 from simlora.entities import Function
 from simlora.events import Cause, CauseKind
 
@@ -80,10 +80,21 @@ class _Asked:
                 engine.room.evict(policy, [action])
             elif isinstance(action, Start):
                 self._start(action, standing=causes[0].kind is CauseKind.STARTED)
+            elif isinstance(action, LoadAdapter | DropAdapter):
+                self._adapter(action)
             else:
-                refuse(policy, self._env.now, f"plans {action!r}; allowed: Start, Stop, Evict, EvictBackbone")
+                allowed = "Start, Stop, Evict, EvictBackbone, LoadAdapter, DropAdapter"
+                refuse(policy, self._env.now, f"plans {action!r}; allowed: {allowed}")
         if plan.wake_at_s is not None:
             self._ask_at(max(plan.wake_at_s, self._next_s))
+
+    def _adapter(self, action: LoadAdapter | DropAdapter) -> None:
+        engine, policy = self._engine, self._policy
+        instance = check_engine(policy, action.instance, action.function, engine.cluster)
+        if isinstance(action, LoadAdapter):
+            engine.adapters.load_ahead(instance, action.function, policy)
+        else:
+            engine.adapters.drop(instance, action.function, policy, action.why)
 
     def _start(self, start: Start, standing: bool) -> None:
         engine = self._engine

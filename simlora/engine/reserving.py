@@ -24,6 +24,7 @@ class Reservations:
         self._estimates = engine.estimates
         self._stages = engine.estimates.profile.startup
         self._in_process = engine.system.sharing == "in-process"
+        self._paged = engine.system.adapter_memory == "paged"
         self._room_bytes: dict[Function, int] = {}
 
     def can_ever_hold(self, request: QueuedRequest) -> bool:
@@ -38,7 +39,7 @@ class Reservations:
                 stages = self._estimates.stages
                 room_bytes = capacity_bytes - sum(self._estimates.stage_device_bytes(function, s) for s in stages)
             self._room_bytes[function] = room_bytes
-        return self._estimates.most_bytes(request) <= room_bytes
+        return self._estimates.most_bytes(request) + self._estimates.pool_adapter_bytes(function) <= room_bytes
 
     # ------------------------------------------------------------------ what is needed
 
@@ -127,8 +128,14 @@ class Reservations:
     def _take_pool(self, instance: Instance) -> None:
         pool_bytes = self._estimates.pool_bytes(instance.backbone, instance.gpu.capacity_bytes)
         instance.gpu.memory.take(pool_bytes)
-        instance.kv = Memory(f"KV pool of {instance}", pool_bytes)
-        instance.adapter_slots = self._estimates.adapter_slots
+        instance.kv = instance.adapter_memory = Memory(f"KV pool of {instance}", pool_bytes)
+        instance.adapter_slots = self._estimates.adapter_slots(instance.backbone)
+        if not self._paged:
+            slots_bytes = self._estimates.slots_bytes(instance.backbone)
+            instance.adapter_memory = Memory(f"adapter slots of {instance}", slots_bytes)
+        for function in self._cluster.functions if self._estimates.all_on_host else ():
+            if instance.serves(function):
+                self.keep_on_host(instance, function)
 
     def hold(self, instance: Instance, request: QueuedRequest) -> bool:
         """Set KV aside for a request that is bound, usage being accounted for; False if it does not fit."""
@@ -180,10 +187,11 @@ class Reservations:
     def keep_on_host(self, instance: Instance, function: Function) -> None:
         """A copy of the adapter in the container's host memory, if it has room; the least recently loaded leaves."""
         adapter, copies, container = function.adapter, instance.host_copies, instance.container
-        self._engine.usage.account(instance)
         if adapter.name in copies:
-            self._give_host(instance, copies.pop(adapter.name))
-        elif len(copies) == self._estimates.host_copies:
+            copies[adapter.name] = copies.pop(adapter.name)
+            return
+        self._engine.usage.account(instance)
+        if len(copies) == self._estimates.host_copies:
             self._give_host(instance, copies.pop(next(iter(copies))))
         if adapter.bytes <= min(container.free_bytes, container.gpu.node.memory.free_bytes):
             self._take_host(instance, adapter.bytes)

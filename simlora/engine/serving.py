@@ -11,10 +11,10 @@ import simpy
 
 from simlora.actions import Dispatch, Preempt, Wait
 from simlora.backends.base import PrefillChunk, Progress, Task
-from simlora.cluster.processes import Instance, Running
-from simlora.engine.checks import check_admission, check_answer, check_until, refuse
+from simlora.cluster.processes import Instance
+from simlora.engine.checks import check_answer, check_until, refuse
 from simlora.entities import QueuedRequest
-from simlora.events import CauseKind, RequestsPreempted
+from simlora.events import CauseKind
 from simlora.results.recorder import FINISHED
 from simlora.views import InstanceState
 
@@ -33,8 +33,9 @@ class Server:
         self._env = engine.env
         self._cluster = engine.cluster
         self._batching = engine.policies["batching"]
-        self._as_one = engine.system.completion == "batch_end"
         self._batch = engine.batches
+        self._adapters = engine.adapters
+        self._joining = engine.joining
 
     def bring_to_life(self, instance: Instance) -> None:
         """Its process begins."""
@@ -74,11 +75,17 @@ class Server:
         while instance.bound or instance.running:
             if instance.changed or not ask_again:
                 instance.changed = False
+                if instance.planned_loads:
+                    self._adapters.begin_planned(instance)
                 ask_again = yield from self._look(instance)
                 if not instance.running:
                     break
                 if instance.changed:
                     continue
+            if len(instance.parked) == len(instance.running):
+                instance.wake = self._env.event()
+                yield instance.wake
+                continue
             chunks, instance.run = self._segment(instance, ask_again)
             progress: Progress = yield instance.run.done
             instance.run = None
@@ -93,7 +100,7 @@ class Server:
         while True:
             decision = self._batching.next_batch(instance, instance.queue, self._cluster)
             if isinstance(decision, Dispatch):
-                yield from self._follow(instance, decision)
+                yield from self._joining.follow(instance, decision)
                 return decision.ask_again_after_steps or UNBOUNDED
             now_s = self._env.now
             check_answer(self._batching, decision, Wait, "next_batch", now_s)
@@ -103,7 +110,7 @@ class Server:
             if instance.running:
                 self._check_goes_on(instance)
                 return UNBOUNDED
-            if decision.until_s is None:
+            if decision.until_s is None and not instance.loading:
                 self._hand_back(instance)
                 return UNBOUNDED
             instance.wake = self._env.event()
@@ -150,38 +157,6 @@ class Server:
             self._batch.unbind(instance, request)
             self._engine.front.give_back(request)
 
-    def _follow(self, instance: Instance, decision: Dispatch) -> Life:
-        """Carry out who leaves and who joins; adapters that are not resident are loaded first."""
-        check_admission(self._batching, instance, decision, self._as_one, self._env.now)
-        instance.chunk_tokens = decision.chunk_tokens
-        self._engine.usage.kv_changes(instance)
-        self._preempt(self._batching, instance, decision.preempt, decision.why)
-        for request in decision.admit:
-            if not self._batch.admit(instance, request):
-                refuse(self._batching, self._env.now, f"admits {request}, for whose KV {instance} lacks memory")
-        if instance.function is None:
-            for request in decision.admit:
-                yield from self._adapter(instance, request)
-        if decision.merge is not instance.merged:
-            yield self._engine.backend.set_mode(instance, decision.merge).done
-            instance.merged = decision.merge
-            self._batch.pause_others(instance)
-        now_s, size = self._env.now, len(instance.running)
-        for request in decision.admit:
-            self._batch.note_start(instance, request, now_s, size)
-
-    def _adapter(self, instance: Instance, request: QueuedRequest) -> Life:
-        adapters, function = instance.adapters, request.function
-        if function not in adapters:
-            if len(adapters) >= instance.adapter_slots:
-                unused = next((f for f, users in adapters.items() if not users), None)
-                if unused is None:
-                    refuse(self._batching, self._env.now, f"admits {request}: all adapter slots are in use")
-                del adapters[unused]
-            adapters[function] = 0
-            yield from self._engine.start_up.adapter_into_slot(instance, function)
-        adapters[function] = adapters.pop(function) + 1
-
     def _segment(self, instance: Instance, at_most: int) -> tuple[list[PrefillChunk], Task]:
         """A run until something changes, or for so many steps, and the prompts that its first step computes."""
         if self._batch.grows:
@@ -195,7 +170,8 @@ class Server:
         """Prompts to compute in the next step, in the order of admission, within the token budget."""
         budget = UNBOUNDED
         if instance.chunk_tokens is not None:
-            budget = instance.chunk_tokens - (len(instance.running) - len(instance.prefilling))
+            waiting = len(instance.prefilling) + len(instance.parked)
+            budget = instance.chunk_tokens - (len(instance.running) - waiting)
         chunks: list[PrefillChunk] = []
         for running in instance.prefilling:
             if budget <= 0:
@@ -236,6 +212,7 @@ class Server:
             for policy in engine.served_observers:
                 policy.observe_served(request, engine.record.first_token_s[request.index])
             engine.resolve(request.index, FINISHED)
+        self._adapters.tidy(instance)
         engine.front.instance_changed(instance)
         engine.front.memory_freed()
 
@@ -243,24 +220,13 @@ class Server:
 
     def _steps_that_fit(self, instance: Instance) -> int:
         """Steps for which KV can grow; if there is none, the preemption policy names who leaves."""
-        while not (steps := self._batch.steps_that_fit(instance)):
+        while not (steps := instance.kv.free_bytes // self._batch.step_bytes(instance)):
+            if self._adapters.make_way(instance, self._batch.step_bytes(instance)):
+                continue
             policy, now_s = self._engine.policies["preemption"], self._env.now
             answer = policy.preempt(instance, self._cluster)
             check_answer(policy, answer, Preempt, "preempt", now_s)
             if not answer.victims or len(answer.victims) >= len(instance.running):
                 refuse(policy, now_s, f"leaves {instance} no way to go on")
-            self._preempt(policy, instance, answer.victims, answer.why)
+            self._joining.preempt(policy, instance, answer.victims, answer.why)
         return steps
-
-    def _preempt(self, policy: Any, instance: Instance, victims: Sequence[QueuedRequest], why: str) -> None:
-        if not victims:
-            return
-        self._engine.usage.kv_changes(instance)
-        for request in victims:
-            running: Running | None = instance.running.get(request.index)
-            if running is None:
-                refuse(policy, self._env.now, f"preempts {request}, which does not run or is named twice")
-            self._batch.send_back(instance, running)
-        where = instance.id, instance.gpu.index
-        indices = tuple(request.index for request in victims)
-        self._engine.happened(RequestsPreempted(self._env.now, *where, indices, why))

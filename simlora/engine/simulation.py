@@ -118,6 +118,7 @@ class Simulation:
             adapter_loader=self.estimates.adapter_loader,
             contention=self._contention,
             batch_ends_as_one=self.system.completion == "batch_end",
+            assists=self.system.adapter_loading == "cpu-assisted",
             seed=self.seed,
             stepwise=self._stepwise,
         )

@@ -10,7 +10,7 @@ import simpy
 from simlora.backends.base import Task
 from simlora.cluster.hardware import Node
 from simlora.cluster.processes import BackboneProcess, Instance
-from simlora.entities import Artifact, ArtifactKind, Backbone, Function, Tier
+from simlora.entities import Artifact, ArtifactKind, Backbone, Tier
 from simlora.events import BackboneLoaded, CauseKind, StageFinished
 from simlora.latency.engines import Stage
 
@@ -72,7 +72,7 @@ class StartUp:
                 yield process.loading
             artifact = None
         if artifact is not None:
-            source = yield from self._find(artifact, instance)
+            source = yield from self.find(artifact, instance)
         instance.gpu.node.expected.pop(instance.id, None)
         yield from self._work(instance, self._engine.backend.stage(instance, stage, artifact, source))
         if artifact is not None and artifact.kind is ArtifactKind.BACKBONE:
@@ -119,7 +119,8 @@ class StartUp:
 
     # ------------------------------------------------------------------ where bytes are
 
-    def _find(self, artifact: Artifact, instance: Instance) -> Generator[simpy.Event, Any, Tier]:
+    def find(self, artifact: Artifact, instance: Instance) -> Generator[simpy.Event, Any, Tier]:
+        """The nearest tier that holds it, once it has come from the remote store if need be."""
         if artifact.name in instance.host_copies:
             return Tier.HOST
         return (yield from self._nearest(artifact, instance.gpu.node))
@@ -138,9 +139,3 @@ class StartUp:
         yield self._engine.backend.fetch(artifact, node).done
         node.on_ssd[artifact.name] = None
         del node.fetching[artifact.name]
-
-    def adapter_into_slot(self, instance: Instance, function: Function) -> Life:
-        """An engine reads an adapter, or copies the one it keeps in host memory; its batch waits for it."""
-        source = yield from self._find(function.adapter, instance)
-        yield from self._work(instance, self._engine.backend.load_adapter(instance, function, source))
-        self._engine.reservations.keep_on_host(instance, function)

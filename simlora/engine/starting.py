@@ -177,6 +177,7 @@ class Starter:
         if instance.process is not None and instance.process.is_alive:
             instance.process.interrupt()
         engine.usage.account(instance)
+        engine.adapters.end(instance)
         self._reservations.drop(instance, self._first_stage)
         self._reservations.drop_host_copies(instance)
         if instance.kv is not instance.gpu.memory:

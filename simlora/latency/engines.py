@@ -35,13 +35,16 @@ class PrefillHostTime(Sourced):
 class LoraOverhead(Sourced):
     """Host seconds that unmerged LoRA adds to a step beyond its kernels, once an adapter is in use.
 
-    step_s + slot_s slots + adapter_s (distinct adapters - 1) + sequence_s batch.
+    step_s + slot_s slots + adapter_s (distinct adapters - 1) + sequence_s batch + assist_layer_s layers.
     """
 
     step_s: float = Field(ge=0)
     slot_s: float = Field(ge=0)
     adapter_s: float = Field(ge=0)
     sequence_s: float = Field(ge=0)
+    assist_layer_s: float = Field(
+        default=0.0, ge=0, description="in a step, per layer, while the LoRA of some rows is computed on the host"
+    )
     slot_bytes: int = Field(ge=0, description="device bytes of one slot beyond its adapter's own")
     switch_s: float = Field(default=0.0, ge=0, description="merging an adapter into the weights, or taking it out")
 
@@ -53,6 +56,9 @@ class Batching(Sourced):
     step_tokens: int | None = Field(default=None, gt=0, description="token budget of a step; none: no chunked prefill")
     max_loras: int | None = Field(default=None, gt=0, description="adapter slots; none: one process per function")
     max_cpu_loras: int | None = Field(default=None, gt=0, description="adapters kept in host memory; none: no bound")
+    host_adapters: Literal["loaded", "all"] = Field(
+        default="loaded", description="adapters in host memory: those loaded before, or all from the start"
+    )
 
 
 class KvMemory(Sourced):

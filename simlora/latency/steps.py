@@ -79,6 +79,7 @@ class ModelLatency:
         "_qkvo_bytes",
         "_request_s",
         "adapter_slots",
+        "assist_s",
         "backbone",
         "engine",
         "kv_bytes_per_token",
@@ -123,6 +124,7 @@ class ModelLatency:
         self._host_adapter_s = lora.adapter_s
         self._host_lora_sequence_s = lora.sequence_s
         self.switch_s = lora.switch_s
+        self.assist_s = lora.assist_layer_s * self.backbone.layers
         self._dispatch_s = prefill.dispatch_s
         self._request_s = prefill.request_s
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from simlora.actions import Binding, Demand, Dispatch, Eviction, Placement, Plan, Preempt, Route, Wait
+from simlora.actions import AdapterDemand, Binding, Demand, Dispatch, Eviction, Placement, Plan, Preempt, Route, Wait
 from simlora.entities import Function, QueuedRequest
 from simlora.events import Cause, CauseKind, Event
 from simlora.views import ClusterView, InstanceView, ReadyQueues
@@ -60,6 +60,17 @@ class OffloadPolicy(Protocol):
     """What must leave a GPU so that a start or a batch fits; too little is an honest answer, and it then waits."""
 
     def victims(self, demand: Demand, view: ClusterView) -> Sequence[Eviction]: ...
+
+
+class AdapterPolicy(Protocol):
+    """Which adapters that nobody uses leave an engine: at least ``need_bytes`` of those that may.
+
+    It is asked when room is short and, if ``when_unused``, also when requests have left a batch.
+    """
+
+    when_unused: bool
+
+    def leaving(self, demand: AdapterDemand, view: ClusterView) -> Sequence[Function]: ...
 
 
 class PreemptionPolicy(Protocol):
@@ -144,6 +155,7 @@ ROLES = {
     "preloading": PlanPolicy,
     "rebalancing": PlanPolicy,
     "offloading": OffloadPolicy,
+    "adapters": AdapterPolicy,
     "preemption": PreemptionPolicy,
     "keepalive": KeepAlivePolicy,
     "scaling": ScalingPolicy,
@@ -157,6 +169,7 @@ ASKED = {
     "preloading": "plan",
     "rebalancing": "plan",
     "offloading": "victims",
+    "adapters": "leaving",
     "preemption": "preempt",
     "keepalive": "keep",
     "scaling": "desired",

@@ -61,6 +61,10 @@ class Estimates(Protocol):
         """Device bytes that admitting the request reserves under the system's rule: KV and its share of activations."""
         ...
 
+    def pool_adapter_bytes(self, function: Function) -> int:
+        """Bytes that an engine's adapter in use takes of the memory that KV has; 0 where slots hold it."""
+        ...
+
     def missing_s(self, instance: InstanceView) -> float:
         """Seconds an existing instance still needs to be ready."""
         ...

@@ -21,6 +21,7 @@ from simlora.policies.fitting import check_role, typed
 _BUILT_IN: dict[str, dict[str, type]] = {role: {} for role in ROLES}
 _SHARED_ROLES = {"rebalancing": "preloading"}
 _MODULES = (
+    "adapters",
     "batching",
     "forecast",
     "keepalive",

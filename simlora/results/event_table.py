@@ -10,6 +10,8 @@ import pyarrow as pa
 
 from simlora.entities import Backbone, Function
 from simlora.events import (
+    AdapterEvicted,
+    AdapterLoaded,
     BackboneEvicted,
     BackboneLoaded,
     Event,
@@ -74,6 +76,15 @@ def _backbone_evicted(e: BackboneEvicted) -> Row:
     return "backbone_evicted", e.at_s, -1, e.backbone.name, e.gpu, "", nan, e.bytes, "", False, -1, e.why
 
 
+def _adapter_loaded(e: AdapterLoaded) -> Row:
+    where = e.instance, e.function.id, e.gpu, ""
+    return "adapter_loaded", e.at_s, *where, e.seconds, e.bytes, e.source, not e.ahead, -1, ""
+
+
+def _adapter_evicted(e: AdapterEvicted) -> Row:
+    return "adapter_evicted", e.at_s, e.instance, e.function.id, e.gpu, "", nan, e.bytes, "", False, -1, e.why
+
+
 def _rejected(e: RequestRejected) -> Row:
     return "request_rejected", e.at_s, -1, e.function.id, -1, "", nan, 0, "", False, e.request, e.why
 
@@ -85,6 +96,8 @@ ROWS: dict[type, Callable[[Any], Row]] = {
     InstanceStopped: _stopped,
     BackboneLoaded: _loaded,
     BackboneEvicted: _backbone_evicted,
+    AdapterLoaded: _adapter_loaded,
+    AdapterEvicted: _adapter_evicted,
     RequestRejected: _rejected,
 }
 

@@ -53,6 +53,16 @@ class SystemConfig(BaseModel):
         default=0, ge=0, description="the cluster's first so many are reserved; all are where a system is always on"
     )
     reserve: Literal["max_new_tokens", "prompt"] = Field(description="KV bytes reserved when a request is admitted")
+    adapter_memory: Literal["slots", "paged"] = Field(
+        default="slots",
+        description="where an engine for many functions holds adapters: in slots as wide as the widest, or paged in "
+        "the pool that KV lies in, each as wide as it is",
+    )
+    adapter_loading: Literal["blocking", "overlapped", "cpu-assisted"] = Field(
+        default="blocking",
+        description="what a missing adapter does to a running batch: it stops; it goes on and the request joins later; "
+        "the request joins at once, its LoRA computed on the host meanwhile",
+    )
     completion: Literal["own_end", "batch_end"] = Field(description="when a request of a batch is answered")
     host_cache_fraction: float = Field(ge=0, le=1, description="share of a node's memory that caches checkpoints")
     host_copies: Literal["used", "all"] = Field(
@@ -76,6 +86,7 @@ class SystemConfig(BaseModel):
     preloading: PolicyTable = {"policy": "none"}
     rebalancing: PolicyTable = {"policy": "none"}
     offloading: PolicyTable = {"policy": "none"}
+    adapters: PolicyTable = {"policy": "lru"}
     preemption: PolicyTable = {"policy": "newest"}
     keepalive: PolicyTable
     scaling: PolicyTable = {"policy": "on-demand"}

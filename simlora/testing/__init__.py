@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from simlora.testing.contracts import (
     CONTRACTS,
+    AdaptersContract,
     BatchingContract,
     ForecastContract,
     KeepAliveContract,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONTRACTS",
+    "AdaptersContract",
     "BatchingContract",
     "ConstantSteps",
     "ForecastContract",

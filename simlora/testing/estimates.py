@@ -13,7 +13,8 @@ STAGES = ("container", "library", "context", "backbone", "adapter", "kernels", "
 
 @dataclass(frozen=True)
 class TableEstimates:
-    """Durations and sizes of round figures; ``shared`` says whether a GPU holds one copy of a backbone for all.
+    """Durations and sizes of round figures; ``shared`` says whether a GPU holds one copy of a backbone for all,
+    ``paged`` whether an engine's adapters take the memory of its KV.
 
     The figures are placeholders for tests and belong to no hardware.
     """
@@ -28,6 +29,7 @@ class TableEstimates:
     library_bytes: int = 600_000_000
     context_bytes: int = 473_000_000
     kernel_bytes: int = 20_000_000
+    paged: bool = False
     t0_s: float = 0.2
     alpha_s: float = 0.01
 
@@ -62,6 +64,9 @@ class TableEstimates:
 
     def request_bytes(self, request: QueuedRequest) -> int:
         return request.function.backbone.kv_bytes_per_token * (request.prompt_tokens + request.max_new_tokens)
+
+    def pool_adapter_bytes(self, function: Function) -> int:
+        return function.adapter.bytes if self.paged else 0
 
     def missing_s(self, instance: InstanceView) -> float:
         if instance.function is None:

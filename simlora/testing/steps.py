@@ -9,7 +9,8 @@ class ConstantSteps:
     """Steps of ``step_s`` seconds whatever the batch, the first ``prefill_s``; implements the back-end's ``StepModel``.
 
     ``host_part_s``: host seconds in each step, in which its GPU is idle; ``lora_s``: what unmerged adapters add to a
-    decode step; ``switch_s``: what merging one takes, or taking it out.
+    decode step; ``switch_s``: what merging one takes, or taking it out; ``assist_s``: what the host's help
+    adds to a step.
     """
 
     def __init__(
@@ -19,12 +20,14 @@ class ConstantSteps:
         host_part_s: float = 0.0,
         lora_s: float = 0.0,
         switch_s: float = 0.0,
+        assist_s: float = 0.0,
     ):
         self.step_s = step_s
         self.prefill_s = step_s if prefill_s is None else prefill_s
         self.host_part_s = host_part_s
         self.lora_s = lora_s
         self.switch_s = switch_s
+        self.assist_s = assist_s
 
     def prefill_load(self, prompt_tokens: Sequence[int]) -> tuple[int, float]:
         """All tokens, unpadded, and the sum of their squares."""

@@ -83,6 +83,9 @@ KEYS: dict[str, dict[str, Sequence[Any]]] = {
     "vllm": {
         "routing": ("lora-affinity", "residency-affinity", "rendezvous", "power-of-two"),
         "reserve": ("prompt", "max_new_tokens"),
+        "adapter_memory": ("slots", "paged"),
+        "adapter_loading": ("blocking", "overlapped", "cpu-assisted"),
+        "adapters": ("lru", "drop-unused"),
         "batching": (
             {"policy": "vllm", "max_num_seqs": 2, "chunk_tokens": 64},
             {"policy": "vllm", "max_num_seqs": 32, "chunk_tokens": 256, "watermark": 0.2},

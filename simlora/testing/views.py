@@ -136,6 +136,7 @@ class FrozenInstance:
     queue: FrozenQueues
     running: Mapping[int, FrozenRunning]
     adapters: Mapping[Function, int]
+    loading: Mapping[Function, None]
     adapter_slots: int
     last_used_s: float
     has_run: bool
@@ -234,6 +235,8 @@ class Snapshot:
         ready: bool = False,
         queue: FrozenQueues = NOTHING_WAITS,
         running: Sequence[FrozenRunning] = (),
+        resident: Sequence[Function] = (),
+        loading: Sequence[Function] = (),
         adapter_slots: int = 1,
         last_used_s: float = 0.0,
         has_run: bool = False,
@@ -241,7 +244,10 @@ class Snapshot:
         merged: Function | None = None,
         on_host: Collection[Function] = (),
     ) -> FrozenInstance:
-        """A process in ``container``; it maps its backbone's process if that exists and its backbone stage is done."""
+        """A process in ``container``; it maps its backbone's process if that exists and its backbone stage is done.
+
+        ``resident`` and ``loading`` are adapters on its device and on their way, beside those of the running batch.
+        """
         model = function.backbone if function is not None else backbone
         if model is None:
             raise ValueError("an instance without a function needs a backbone")
@@ -260,7 +266,8 @@ class Snapshot:
             bound=len(queue),
             queue=queue,
             running=MappingProxyType({one.request.index: one for one in running}),
-            adapters=self._mapping(users),
+            adapters=MappingProxyType({**dict.fromkeys((*resident, *loading), 0), **users}),
+            loading=MappingProxyType(dict.fromkeys(loading)),
             adapter_slots=adapter_slots,
             last_used_s=last_used_s,
             has_run=has_run,

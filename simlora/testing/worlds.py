@@ -58,7 +58,9 @@ class _Maker:
 
     def __init__(self, rng: random.Random, shared_process: bool) -> None:
         self.rng = rng
-        self.estimates = TableEstimates(shared=rng.random() < 0.5, alpha_s=rng.choice((0.003, 0.1, 1.0)))
+        self.estimates = TableEstimates(
+            shared=rng.random() < 0.5, alpha_s=rng.choice((0.003, 0.1, 1.0)), paged=rng.random() < 0.5
+        )
         self.functions = [
             Function(index, f"f{index}", BACKBONES[rng.randrange(2)], 16, ("q_proj", "v_proj"), 2.5)
             for index in range(rng.randint(1, 6))
@@ -148,6 +150,10 @@ class _Maker:
             request = self.request(self.rng.choice(alike), NOW_S - 5.0)
             waiting.setdefault(request.function, deque()).append(request)
         queue = self.view.add_queues(waiting)
+        used = dict.fromkeys(r.request.function for r in running)
+        others = [f for f in alike if self.shared_process and ready and f not in used and self.rng.random() < 0.6]
+        loading = others[:1] if self.rng.random() < 0.3 else []
+        placed = len(used) + len(others)
         made = self.view.add_instance(
             None if self.shared_process else function,
             container,
@@ -157,7 +163,9 @@ class _Maker:
             ready=ready,
             queue=NOTHING_WAITS if state is InstanceState.IDLE else queue,
             running=running,
-            adapter_slots=self.rng.randint(max(1, len({r.request.function for r in running})), 3),
+            resident=others[len(loading) :],
+            loading=loading,
+            adapter_slots=self.rng.randint(max(1, placed), max(3, placed)),
             last_used_s=NOW_S - self.rng.choice((3.0, 30.0)),
             has_run=ready,
             kv_bytes=kv_bytes,

@@ -65,6 +65,7 @@ METHODS = (
     ("batching", "next_batch"),
     ("preloading", "plan"),
     ("offloading", "victims"),
+    ("adapters", "leaving"),
     ("preemption", "preempt"),
     ("keepalive", "keep"),
     ("scaling", "desired"),

@@ -11,7 +11,7 @@ from simlora.policies.base import PolicyContext
 from simlora.policies.batching.admission import WAIT
 from simlora.policies.estimates import Estimates
 from simlora.policies.registry import register
-from simlora.views import ClusterView, InstanceView, ReadyQueues
+from simlora.views import ClusterView, InstanceView, ReadyQueues, pinned_adapters
 
 
 @register("batching", "vllm")
@@ -70,7 +70,7 @@ class ContinuousBatching:
         room_bytes = at.kv_free_bytes
         if at.running:
             room_bytes -= int(self.watermark * (at.gpu.capacity_bytes - at.backbone.weights_bytes))
-        active = {function for function, users in at.adapters.items() if users}
+        active = pinned_adapters(at)
         heads = [
             (head.index, head, function, waiting)
             for function, queue in ready.by_function.items()
@@ -84,12 +84,14 @@ class ContinuousBatching:
                 heapq.heappop(heads)
                 continue
             room_bytes -= self._estimates.request_bytes(request)
+            if function not in active:
+                room_bytes -= self._estimates.pool_adapter_bytes(function)
             if room_bytes < 0:
                 break
             if prefill_tokens >= step_tokens:
                 return admitted, True
             admitted.append(request)
-            active.add(function)
+            active[function] = None
             prefill_tokens += request.prompt_tokens
             following = next(waiting, None)
             if following is None:

@@ -4,6 +4,7 @@ Common laws: the answer is well-typed and admissible; two fresh policies that we
 do they in another process; asking changes nothing in the view; the order of dictionaries does not matter.
 """
 
+from simlora.testing.contracts.adapters import AdaptersContract
 from simlora.testing.contracts.base import PolicyContract
 from simlora.testing.contracts.batching import BatchingContract
 from simlora.testing.contracts.forecast import ForecastContract
@@ -22,6 +23,7 @@ CONTRACTS: dict[str, type[PolicyContract]] = {
     "preloading": PreloadingContract,
     "rebalancing": PreloadingContract,
     "offloading": OffloadingContract,
+    "adapters": AdaptersContract,
     "preemption": PreemptionContract,
     "keepalive": KeepAliveContract,
     "scaling": ScalingContract,
@@ -31,6 +33,7 @@ CONTRACTS: dict[str, type[PolicyContract]] = {
 
 __all__ = [
     "CONTRACTS",
+    "AdaptersContract",
     "BatchingContract",
     "ForecastContract",
     "KeepAliveContract",

@@ -9,6 +9,7 @@ from simlora.actions import Dispatch, Wait
 from simlora.testing.contracts.base import PolicyContract, unchanged
 from simlora.testing.views import FrozenInstance, FrozenQueues
 from simlora.testing.worlds import World
+from simlora.views import pinned_adapters
 
 
 class BatchingContract(PolicyContract):
@@ -72,7 +73,11 @@ def _check_joins(answer: Dispatch, at: FrozenInstance, world: World) -> None:
     if not answer.admit:
         return
     need_bytes = sum(map(world.estimates.request_bytes, answer.admit))
+    pinned = pinned_adapters(at)
+    new = dict.fromkeys(request.function for request in answer.admit if request.function not in pinned)
+    if at.function is None:
+        need_bytes += sum(map(world.estimates.pool_adapter_bytes, new))
     assert need_bytes <= at.kv_free_bytes, f"admits {need_bytes} bytes to {at}, which has {at.kv_free_bytes} free"
     if at.function is None:
-        users = {f for f, count in at.adapters.items() if count} | {r.function for r in answer.admit}
-        assert len(users) <= at.adapter_slots, f"{len(users)} adapters at once on {at}, which holds {at.adapter_slots}"
+        users = len(pinned) + len(new)
+        assert users <= at.adapter_slots, f"{users} adapters at once on {at}, which holds {at.adapter_slots}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from simlora.actions import Evict, EvictBackbone, Plan, Start, Stop
+from simlora.actions import DropAdapter, Evict, EvictBackbone, LoadAdapter, Plan, Start, Stop
 from simlora.events import Cause, CauseKind
 from simlora.testing.contracts.base import PolicyContract, is_free
 from simlora.testing.contracts.placement import check_place
 from simlora.testing.worlds import World
+from simlora.views import pinned_adapters
 
 GENERAL = (CauseKind.STARTED, CauseKind.WOKEN, CauseKind.MEMORY_FREED)
 """Causes that concern no function."""
@@ -38,6 +39,9 @@ class PreloadingContract(PolicyContract):
         assert wake_at_s is None or wake_at_s > now_s, f"wakes at {wake_at_s} s, which is not after now, {now_s} s"
         touched: list[int] = []
         for action in answer.actions:
+            if isinstance(action, LoadAdapter | DropAdapter):
+                _check_adapter(action)
+                continue
             assert isinstance(action, Start | Stop | Evict | EvictBackbone), f"{action!r} is no action of a plan"
             if isinstance(action, Start):
                 _check_start(action, world)
@@ -51,6 +55,20 @@ class PreloadingContract(PolicyContract):
                 touched.append(action.instance.id)
         if all(isinstance(action, Start) for action in answer.actions):
             _check_room(answer, world)
+
+
+def _check_adapter(action: LoadAdapter | DropAdapter) -> None:
+    at, function = action.instance, action.function
+    serves = at.function is None and at.backbone is function.backbone
+    assert serves, f"handles the adapter of {function.id} on {at}, no engine that serves it"
+    if isinstance(action, LoadAdapter):
+        assert at.ready, f"loads the adapter of {function.id} into {at}, which is still starting"
+        assert function not in at.adapters, f"loads the adapter of {function.id}, which {at} holds or is loading"
+        room = len(pinned_adapters(at)) < at.adapter_slots
+        assert room, f"loads the adapter of {function.id}, for which {at} has no room"
+    else:
+        free = function in at.adapters and function not in pinned_adapters(at)
+        assert free, f"drops the adapter of {function.id} from {at}: absent or in use"
 
 
 def _check_start(action: Start, world: World) -> None:
