@@ -30,6 +30,7 @@ from simlora.policies.foresight import Future
 from simlora.results.prices import load_price
 from simlora.results.recorder import Recorder, RunRecord
 from simlora.systems.config import SystemConfig, build_policies
+from simlora.views import InstanceState
 from simlora.workload.workload import Workload, stream
 
 if TYPE_CHECKING:
@@ -181,9 +182,15 @@ class Simulation:
         self.let_go(engine)
 
     def let_go(self, engine: Engine) -> None:
-        """All requests have ended: on until nothing idle is kept any longer, since that is billed too."""
-        while engine.idler.waiting:
+        """All requests have ended: on until nothing idle is kept and nothing starts any longer; both are billed too."""
+        while engine.idler.waiting or self._starting:
             self.env.step()
+
+    @property
+    def _starting(self) -> bool:
+        """Whether an instance starts that scaling or a request wanted."""
+        instances = (instance for gpu in self.cluster.gpus for instance in gpu.instances.values())
+        return any(instance.on_demand and instance.state is InstanceState.STARTING for instance in instances)
 
     def _until_all_ended(self, engine: Engine) -> None:
         """Step by step, looking now and then whether requests still move: policies can keep a clock busy for ever."""
