@@ -44,7 +44,9 @@ def test_bytes_are_conserved_and_nothing_is_pinned_at_the_end(scenario: Scenario
     for instance in instances(simulation):
         assert not any((instance.bound, instance.running, instance.held, instance.prefilling))
         assert instance.held_bound_bytes == 0
-        assert instance.kv is instance.gpu.memory or instance.kv.used_bytes == 0
+        cached_bytes = instance.adapter_bytes if instance.adapter_memory is instance.kv else 0
+        assert instance.kv is instance.gpu.memory or instance.kv.used_bytes == cached_bytes
+        assert not any((instance.parked, instance.planned_loads, instance.ranks_in_use))
     for gpu in simulation.cluster.gpus:
         assert gpu.active_batches == 0
         assert all(process.active == 0 for process in gpu.backbones.values())
