@@ -202,11 +202,12 @@ class ProfileEstimates:
     def pool_bytes(self, backbone: Backbone, capacity_bytes: int) -> int:
         """KV pool of such an engine on a GPU: the share it may use, less what its stages hold.
 
-        Captured graphs lie outside that share, as in vLLM.
+        Captured graphs lie outside that share, as in vLLM, as far as it leaves anything.
         """
-        inside = (stage for stage in self.profile.startup if stage.artifact is not ArtifactKind.KERNELS)
-        fixed = sum(self.engine_stage_bytes(backbone, stage) for stage in inside)
-        return int(capacity_bytes * self.profile.engine.kv.usable_fraction) - fixed
+        sizes = {stage: self.engine_stage_bytes(backbone, stage) for stage in self.profile.startup}
+        graphs = sum(size for stage, size in sizes.items() if stage.artifact is ArtifactKind.KERNELS)
+        usable = min(int(capacity_bytes * self.profile.engine.kv.usable_fraction), capacity_bytes - graphs)
+        return usable + graphs - sum(sizes.values())
 
     # ------------------------------------------------------------------ requests
 

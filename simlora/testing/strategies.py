@@ -80,6 +80,24 @@ KEYS: dict[str, dict[str, Sequence[Any]]] = {
         "reserved_gpus": (1, 2),
         "keepalive": ({"policy": "unless-reserved", "seconds": 8.0},),
     },
+    "dlora": {
+        "reserve": ("prompt", "max_new_tokens"),
+        "batching": (
+            {"policy": "dlora", "max_num_seqs": 2, "chunk_tokens": 64, "look_steps": 3},
+            {"policy": "dlora", "max_num_seqs": 32, "chunk_tokens": 256, "merged_s": 0.01},
+        ),
+        "routing": ("least-loaded", {"policy": "least-cost", "batch": 2}),
+    },
+    "peft": {
+        "batching": ({"policy": "one-adapter", "size": 1}, {"policy": "one-adapter", "size": 3}),
+        "completion": ("own_end", "batch_end"),
+    },
+    "vllm-packed": {
+        "storage": ("fair", "fifo"),
+        "host_cache_fraction": (0.0, 0.1),
+        "batching": ({"policy": "vllm-merged", "max_num_seqs": 2, "chunk_tokens": 64},),
+        "keepalive": ("none", {"policy": "fixed", "seconds": 8.0}),
+    },
     "vllm": {
         "routing": ("lora-affinity", "residency-affinity", "rendezvous", "power-of-two"),
         "reserve": ("prompt", "max_new_tokens"),

@@ -95,7 +95,7 @@ def test_a_function_without_traffic_changes_no_luck_of_the_others(system: str) -
         base_dir=Path(),
         data_dir=None,
     )
-    stands = load_system(system).billing == "always-on"
+    stands = load_system(system).preloading["policy"] == "always-on"
     found = []
     for functions in (make_functions(*["llama-2-7b"] * n) for n in (2, 3)):
         events = Scenario(system, functions, workload, {} if stands else {"preloading": "none"}).run().events

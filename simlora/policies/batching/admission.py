@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 
 from simlora.actions import Dispatch, Wait
-from simlora.entities import QueuedRequest
+from simlora.entities import Function, QueuedRequest
 from simlora.views import InstanceView, ReadyQueues
 
 WAIT = Wait()
+
+
+class OfOne:
+    """The requests of one function that wait: implements :class:`simlora.views.ReadyQueues`."""
+
+    def __init__(self, function: Function, queue: deque[QueuedRequest] | None):
+        self.by_function = {function: queue} if queue else {}
+
+    def in_order(self) -> Iterator[QueuedRequest]:
+        return (request for queue in self.by_function.values() for request in queue)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.by_function.values()))
 
 
 def admit_to_empty(

@@ -99,3 +99,16 @@ class ContinuousBatching:
             else:
                 heapq.heapreplace(heads, (following.index, following, function, waiting))
         return admitted, False
+
+
+@register("batching", "vllm-merged")
+@dataclass
+class MergedBatching(ContinuousBatching):
+    """The same in processes of one function each, whose adapter is merged into the weights.
+
+    Source: vLLM-packed of the S-LoRA and dLoRA evaluations, where each adapter is merged into a model of its own.
+    """
+
+    def next_batch(self, at: InstanceView | None, ready: ReadyQueues, view: ClusterView) -> Dispatch | Wait:
+        decision = super().next_batch(at, ready, view)
+        return decision._replace(merge=at.function) if at is not None and isinstance(decision, Dispatch) else decision

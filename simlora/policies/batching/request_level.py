@@ -9,7 +9,7 @@ from itertools import islice
 from simlora.actions import Dispatch, Wait
 from simlora.entities import Function
 from simlora.policies.base import PolicyContext
-from simlora.policies.batching.admission import WAIT, admit_to_empty
+from simlora.policies.batching.admission import WAIT, OfOne, admit_to_empty
 from simlora.policies.estimates import Estimates
 from simlora.policies.registry import register
 from simlora.views import ClusterView, InstanceView, ReadyQueues
@@ -66,3 +66,20 @@ class Fifo(Fixed):
     """
 
     delay_s: float = field(default=0.0, init=False)
+
+
+@register("batching", "one-adapter")
+@dataclass
+class OneAdapter(Fifo):
+    """In a process of many functions: at once, up to ``size`` requests of the function whose oldest came first.
+
+    Source: PEFT as the evaluations of S-LoRA and dLoRA ran it, which has one active adapter; its batch is not stated.
+    """
+
+    size: int = 16
+
+    def next_batch(self, at: InstanceView | None, ready: ReadyQueues, view: ClusterView) -> Dispatch | Wait:
+        if at is not None and len(ready):
+            function = min(ready.by_function.items(), key=lambda item: item[1][0].index)[0]
+            ready = OfOne(function, ready.by_function[function])
+        return super().next_batch(at, ready, view)

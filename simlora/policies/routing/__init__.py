@@ -2,13 +2,16 @@
 
 from simlora.policies.routing.affinity import LoraAffinity, ResidencyAffinity
 from simlora.policies.routing.by_hash import PowerOfTwo, Rendezvous
-from simlora.policies.routing.by_load import BestPreloaded, IdleOrStart, LeastLoaded, RoundRobin
+from simlora.policies.routing.by_load import BestPreloaded, FillUp, IdleOrStart, LeastLoaded, RoundRobin
 from simlora.policies.routing.late_binding import FreeGpu
+from simlora.policies.routing.least_cost import LeastCost
 
 __all__ = [
     "BestPreloaded",
+    "FillUp",
     "FreeGpu",
     "IdleOrStart",
+    "LeastCost",
     "LeastLoaded",
     "LoraAffinity",
     "PowerOfTwo",
