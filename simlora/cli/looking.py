@@ -10,13 +10,20 @@ import typer
 
 def compare(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Results folders; the first system counts.")],
+    by_request: Annotated[
+        bool, typer.Option("--by-request", help="The difference by phase, and the ten worst regressions.")
+    ] = False,
 ) -> None:
     """Systems side by side with intervals, and their ratios to the first one, paired over seeds."""
+    from simlora.study.by_request import by_request_tables, compare_by_request
     from simlora.study.console import stdout
     from simlora.study.looking import bounds_of, rows_of
     from simlora.study.tables import tables
 
-    for table in tables(rows_of(folders), bounds_of(folders)):
+    shown = (
+        by_request_tables(compare_by_request(folders)) if by_request else tables(rows_of(folders), bounds_of(folders))
+    )
+    for table in shown:
         stdout().print(table)
 
 
@@ -48,3 +55,24 @@ def cost(
 
     names = [name for text in prices for name in text.split(",")]
     stdout().print(price_table(reprice(folder, names)))
+
+
+def explain(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
+    request: Annotated[int, typer.Option(help="Its number in requests.parquet.")],
+    system: Annotated[str | None, typer.Option(help="Which system's run.")] = None,
+    scenario: Annotated[str | None, typer.Option(help="Which scenario's.")] = None,
+    point: Annotated[str | None, typer.Option(help="Which sweep point's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Which seed's.")] = None,
+    figure: Annotated[bool, typer.Option("--figure", help="Draw it, too, into DIR/plots.")] = False,
+) -> None:
+    """Where a request's time went, which decisions were behind it, and who held the GPU meanwhile."""
+    from simlora.study.console import stdout
+    from simlora.study.explaining import draw_story, explain, the_cell
+
+    cell = the_cell(folder, system=system, scenario=scenario, point=point, seed=seed)
+    for line in explain(cell, request):
+        stdout().print(line, soft_wrap=True)
+    if figure:
+        for path in draw_story(folder, cell, request):
+            typer.echo(path)

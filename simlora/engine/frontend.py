@@ -132,10 +132,14 @@ class FrontEnd:
         answer = self._routing.route(work, function, cluster)
         if isinstance(answer, ToInstance):
             instance = check_route_to(self._routing, answer.instance, function, cluster)
-            if not self._engine.starter.bind(work, instance):
+            if self._engine.starter.bind(work, instance):
+                self._engine.record.bound(work, answer.why)
+            else:
                 self._hold_back(function, short=True)
         elif isinstance(answer, ColdStart):
-            if not self._engine.starter.cold_start(work, function, answer.why):
+            if self._engine.starter.cold_start(work, function, answer.why):
+                self._engine.record.bound(work, answer.why)
+            else:
                 self._hold_back(function, short=True)
         elif isinstance(answer, Hold):
             self._hold_back(function, short=False)

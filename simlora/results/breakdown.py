@@ -14,20 +14,25 @@ INSTANCE_WAIT, PREFILL, DECODE = "instance wait", "prefill", "decode"
 
 
 def breakdown(requests: pa.Table, events: pa.Table) -> dict[str, float]:
-    """Mean seconds per finished request in each phase, in the order they happen; they add up to the mean E2E.
+    """Mean seconds per finished request in each phase (:func:`phases`), NaN throughout if none finished."""
+    each = phases(requests.filter(pa.array(words(requests, "outcome").are("finished"))), events)
+    return {name: float(seconds.mean()) if len(seconds) else float("nan") for name, seconds in each.items()}
+
+
+def phases(done: pa.Table, events: pa.Table) -> dict[str, Floats]:
+    """Seconds of each finished request in each phase, in the order they happen; they add up to its E2E.
 
     ``queue``: from arrival until bound to an instance (batching included). ``start-up: STAGE``: from then until
     the instance was ready, as far as the stage was under way on it; stages under way at once share that time.
     ``start-up: waiting``: the rest of it, with no stage under way. ``instance wait``: from ready until the request's
-    batch began. ``prefill``: until its first token. ``decode``: until its finish. NaN throughout if none finished.
+    batch began. ``prefill``: until its first token. ``decode``: until its finish.
     """
-    done = requests.filter(pa.array(words(requests, "outcome").are("finished")))
     arrived, bound, ready, started, first, finished = (
         numbers(done, f"{name}_s") for name in ("arrived", "bound", "ready", "started", "first_token", "finished")
     )
     stages = _stages_s(numbers(done, "instance").astype(np.int64), bound, ready, events)
     start_up_s = sum(stages.values(), np.zeros(len(bound)))
-    phases = {
+    return {
         QUEUE: bound - arrived,
         **{f"{START_UP}{name}": seconds for name, seconds in stages.items()},
         START_UP_WAIT: ready - bound - start_up_s,
@@ -35,7 +40,6 @@ def breakdown(requests: pa.Table, events: pa.Table) -> dict[str, float]:
         PREFILL: first - started,
         DECODE: finished - first,
     }
-    return {name: float(seconds.mean()) if len(seconds) else float("nan") for name, seconds in phases.items()}
 
 
 def in_order(phases: Iterable[str]) -> list[str]:

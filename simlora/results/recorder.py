@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from simlora.entities import Function
+from simlora.entities import Function, QueuedRequest
 from simlora.events import Event
 from simlora.results.event_table import EventTable
 
@@ -82,12 +82,20 @@ class Recorder:
         self.preemptions = array("i", (0,)) * count
         self.outcome = array("b", (UNFINISHED,)) * count
         self.cold = array("b", (0,)) * count
+        self.why = array("i", (0,)) * count
+        self._whys = {"": 0}
         self._events = EventTable()
         self._usage = bytearray()
 
     def event(self, event: Event) -> None:
         """Something happened."""
         self._events.append(event)
+
+    def bound(self, work: Sequence[QueuedRequest], why: str) -> None:
+        """The routing policy found a place for this work, and said why."""
+        code = self._whys.setdefault(why, len(self._whys))
+        for request in work:
+            self.why[request.index] = code
 
     def usage(
         self,
@@ -130,6 +138,7 @@ class Recorder:
                 "batch": np.asarray(self.batch),
                 "cold": np.asarray(self.cold).astype(bool),
                 "preemptions": np.asarray(self.preemptions),
+                "why": _dictionary(self.why, list(self._whys)),
             }
         )
 
