@@ -1,0 +1,34 @@
+"""Requests a second that each system serves, until its last request is finished: ``python served.py RESULTS``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from tables import markdown, written
+
+from simlora.results.load import load
+from simlora.results.statistics import mean_interval
+
+
+def report(folder: Path) -> Iterator[str]:
+    """A row per system, a column per number of adapters."""
+    results = load(folder)
+    runs = results.summary.set_index(["system", "point", "seed"])
+    runs["end_s"] = {(cell.system, cell.point, cell.seed): cell.facts["end_s"] for cell in results.cells}
+    runs["served"] = runs["finished"] / runs["end_s"]
+    points = list(runs.index.unique("point"))
+    rows = []
+    for system in results.systems:
+        own = runs.loc[system].groupby("point")
+        for what, form in (("served", ".2f"), ("batch_mean", ".1f")):
+            cells = [written(mean_interval(own.get_group(point)[what]), form) for point in points]
+            rows.append([f"{system}, {'requests/s' if what == 'served' else 'mean batch'}", *cells])
+    yield from markdown(["", *(point.partition("=")[2] for point in points)], rows)
+
+
+if __name__ == "__main__":
+    print("\n".join(report(Path(sys.argv[1]))))
