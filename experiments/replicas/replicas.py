@@ -44,7 +44,7 @@ def run(trace: Mapping[str, Any], seed: int, system: str, data_dir: Path) -> dic
     )  # fmt: skip
     facts = {**record.facts, "duration_s": DURATION_S}
     window_s = max(DURATION_S, facts["end_s"])
-    row = summarise(record.requests, record.usage, facts, [FUNCTION], window_s, load_price(PRICE))
+    row = summarise(record.requests, record.usage, facts, [FUNCTION], window_s, [load_price(PRICE)])
     return {**row, "cold_share": row["cold_starts"] / row["requests"]}
 
 

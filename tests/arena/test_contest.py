@@ -19,6 +19,8 @@ from simlora.study import runner
 from simlora.templates.new_policy import write_policy
 from simlora.testing import make_functions
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     name: {
         "why": "it is small",

@@ -160,7 +160,7 @@ ROWS = [(0.05 * n, n % 4, 200, 60) for n in range(120)]
 def vllm(routing: Any, gpus: int, seed: int = 0) -> Any:
     cluster = ClusterConfig(nodes=1, gpus_per_node=gpus)
     record = Scenario("vllm", FUNCTIONS, make_workload(ROWS), {"routing": routing}, cluster, seed=seed).run()
-    return record.requests.to_pandas().drop(columns=["instance"], errors="ignore")
+    return record.requests.to_pandas().drop(columns=["instance", "why"])
 
 
 def test_with_one_instance_all_routings_are_one() -> None:
