@@ -43,7 +43,7 @@ def gap_figure(found: pd.DataFrame) -> Picture:
         left.set_ylim(bottom=0)
         right.set_yscale("log")
         log_ticks(right.yaxis)
-        right.set_ylabel("Seconds (dotted: greedy)")
+        right.set_ylabel("Processor time (s)\ndotted: greedy")
         names = [f"{gpus} GPU{'s' if gpus > 1 else ''}" for gpus in look]
         legend_above(figure, [handle(style, "lines") for style in look.values()], names, "text")
     return Picture(figure, data)
