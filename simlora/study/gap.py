@@ -44,7 +44,7 @@ RATE_PER_S = 0.1
 
 @dataclass(frozen=True)
 class Measured:
-    """One instance: what both fillings are worth (seconds of waiting saved per second), and the processor time they took."""
+    """One instance: what both fillings are worth (seconds of waiting saved per second), their processor time."""
 
     functions: int
     gpus: int
