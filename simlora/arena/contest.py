@@ -22,7 +22,7 @@ from simlora.study.regime import survey
 from simlora.study.run import Ran
 from simlora.study.runner import Runner, default_jobs
 from simlora.study.store import Store, one_message
-from simlora.study.summary import write_rows, write_summaries
+from simlora.study.summary import write_rows, write_summary
 from simlora.study.systems import load_prices
 from simlora.study.worker import Outcome
 
@@ -60,7 +60,7 @@ def run_arena(
         finished = runner.run(grid.cells, f"{len(grid.systems['base'])} policies in {len(scenarios())} scenarios")
         times = measure_all(finished, digests, role, store.out, progress)
     store.keep_only(finished)
-    rows, _ = write_summaries(store, finished, load_prices(study.experiment, study.document))
+    rows, _ = write_summary(store, finished, load_prices(study.experiment, study.document))
     standings = rank(rows, yours, by, references(role))
     write_rows(store.out / "ranking.csv", ranking_rows(standings, yours))
     _draw(standings, yours, by, store.out)

@@ -19,7 +19,7 @@ from simlora.study.progress import Progress
 from simlora.study.regime import Traffic, regime_table, regimes, survey
 from simlora.study.runner import Runner, default_jobs
 from simlora.study.store import Store
-from simlora.study.summary import write_summaries
+from simlora.study.summary import write_by_function, write_summary
 from simlora.study.systems import load_prices
 from simlora.study.tables import tables
 from simlora.study.trust import trust_box
@@ -99,7 +99,8 @@ def _conclude(grid: Grid, store: Store, cells: Sequence[Cell]) -> None:
     if not cells:
         return
     prices = load_prices(grid.study.experiment, grid.study.document)
-    rows, facts = write_summaries(store, cells, prices)
+    rows, facts = write_summary(store, cells, prices)
+    write_by_function(store, cells, facts)
     write_figures(store.out, {one.name: one.base for one in grid.study.experiment.ablation})
     bounds = [cell.system for cell in cells if cell.config.evaluation == "relaxation"]
     for table in tables(rows, bounds):

@@ -6,13 +6,16 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simlora.errors import TraceError
 from simlora.results.prices import Price, choose_prices
 from simlora.results.summary import KEYS, bill_of, summarise, summarise_functions
 from simlora.study.grid import Cell, Group
 from simlora.study.store import Store, one_message
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Row = dict[str, Any]
 
@@ -32,30 +35,41 @@ def billing_windows(facts: Mapping[Group, Sequence[Mapping[str, Any]]]) -> dict[
     return {group: max(max(f["duration_s"], f["end_s"]) for f in all_of) for group, all_of in facts.items()}
 
 
-def write_summaries(store: Store, cells: Sequence[Cell], prices: Sequence[Price]) -> tuple[list[Row], list[Row]]:
-    """Write both tables of the finished ``cells``; returns the rows of the first, and the facts, in their order."""
-    import pyarrow.parquet as pq
-
+def write_summary(store: Store, cells: Sequence[Cell], prices: Sequence[Price]) -> tuple[list[Row], list[Row]]:
+    """Write ``summary.csv`` of the finished ``cells``; returns its rows, and the facts, in their order."""
     facts = [read_facts(store, cell) for cell in cells]
     by_group: dict[Group, list[Mapping[str, Any]]] = {}
     for cell, of_cell in zip(cells, facts, strict=True):
         by_group.setdefault(cell.group, []).append(of_cell)
     windows_s = billing_windows(by_group)
     rows: list[Row] = []
-    by_function: list[Row] = []
     for cell, of_cell in zip(cells, facts, strict=True):
-        requests, usage = (pq.read_table(store.folder(cell) / f"{name}.parquet") for name in ("requests", "usage"))
-        functions = cell.functions
-        keys = dict(zip(KEYS, (cell.system, cell.scenario, cell.point, cell.seed), strict=True))
+        requests, usage = (_read(store, cell, name) for name in ("requests", "usage"))
         window_s = windows_s[cell.group]
         ways = choose_prices(prices, cell.config.billing)
         lists = min(ways, key=lambda way: bill_of(requests, usage, of_cell, window_s, way).total_usd)
-        rows.append({**keys, **summarise(requests, usage, of_cell, functions, window_s, lists)})
-        each = summarise_functions(requests, of_cell, functions)
-        by_function += [{**keys, "function": name, **row} for name, row in each.items()]
+        rows.append({**_keys(cell), **summarise(requests, usage, of_cell, cell.functions, window_s, lists)})
     write_rows(store.out / "summary.csv", rows)
-    write_rows(store.out / "summary_by_function.csv", by_function)
     return rows, facts
+
+
+def write_by_function(store: Store, cells: Sequence[Cell], facts: Sequence[Row]) -> None:
+    """Write ``summary_by_function.csv`` of the finished ``cells``, whose ``facts`` are in their order."""
+    rows: list[Row] = []
+    for cell, of_cell in zip(cells, facts, strict=True):
+        each = summarise_functions(_read(store, cell, "requests"), of_cell, cell.functions)
+        rows += [{**_keys(cell), "function": name, **row} for name, row in each.items()]
+    write_rows(store.out / "summary_by_function.csv", rows)
+
+
+def _keys(cell: Cell) -> Row:
+    return dict(zip(KEYS, (cell.system, cell.scenario, cell.point, cell.seed), strict=True))
+
+
+def _read(store: Store, cell: Cell, name: str) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(store.folder(cell) / f"{name}.parquet")
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:

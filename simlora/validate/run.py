@@ -18,7 +18,7 @@ from simlora.study.overrides import parse_setting
 from simlora.study.regime import survey
 from simlora.study.run import Ran, default_out, run_experiment
 from simlora.study.store import Store
-from simlora.study.summary import write_summaries
+from simlora.study.summary import write_by_function, write_summary
 from simlora.study.systems import load_prices
 from simlora.study.worker import Outcome, parts_of
 from simlora.study.workloads import workload_of
@@ -65,7 +65,8 @@ def validate(
                 continue
         finished.append(cell)
     if finished:
-        write_summaries(store, finished, load_prices(grid.study.experiment, grid.study.document))
+        _, facts = write_summary(store, finished, load_prices(grid.study.experiment, grid.study.document))
+        write_by_function(store, finished, facts)
         write_report(load(out / "predicted"), load(out / "measured"), out)
     if left := len(cells) - len(finished) - len(failed):
         stderr().print(f"{left} real runs were not begun; the same command goes on with them")
