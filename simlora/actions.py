@@ -142,7 +142,16 @@ class DropAdapter(NamedTuple):
     why: str = ""
 
 
-PlanAction = Start | Stop | Evict | EvictBackbone | LoadAdapter | DropAdapter
+class Migrate(NamedTuple):
+    """Take a request that waits or runs on ``source`` to another engine that serves it; its KV is recomputed there."""
+
+    request: QueuedRequest
+    source: InstanceView
+    to: InstanceView
+    why: str = ""
+
+
+PlanAction = Start | Stop | Evict | EvictBackbone | LoadAdapter | DropAdapter | Migrate
 Eviction = Stop | Evict | EvictBackbone
 
 

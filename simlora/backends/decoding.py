@@ -18,19 +18,20 @@ class Decoding:
 
     ``clock`` counts its decode steps; ``ends`` is a heap of (clock at which a request has all tokens, its index, the
     request, its context less the clock). ``paused`` are entries of those that take no part for now, with what is left
-    and the whole context. ``produced`` remembers the tokens of requests that left before their end.
+    and the whole context. ``produced`` remembers the tokens of requests that left before their end, wherever they go
+    on.
     """
 
     __slots__ = ("as_one", "clock", "context_tokens", "ends", "output_tokens", "paused", "produced")
 
-    def __init__(self, output_tokens: Sequence[int], as_one: bool):
+    def __init__(self, output_tokens: Sequence[int], as_one: bool, produced: dict[int, int]):
         self.output_tokens = output_tokens
         self.as_one = as_one
         self.clock = 0
         self.context_tokens = 0
         self.ends: list[tuple[int, int, QueuedRequest, int]] = []
         self.paused: list[tuple[int, int, QueuedRequest, int]] = []
-        self.produced: dict[int, int] = {}
+        self.produced = produced
 
     def serve_only(self, function: Function | None) -> None:
         """From now on only requests of ``function`` take steps (``None``: all do)."""

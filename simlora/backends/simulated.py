@@ -91,6 +91,7 @@ class SimulatedBackend:
         self._assists = assists
         self._seed = seed
         self._clocks = [GpuClock(env, contention, stepwise) for _ in gpus]
+        self._produced: dict[int, int] = {}
         self._batches: dict[int, tuple[StepModel, Decoding]] = {}
         self.steps = 0
         self.runs = 0
@@ -131,7 +132,7 @@ class SimulatedBackend:
     def _batch(self, instance: Instance) -> tuple[StepModel, Decoding]:
         batch = self._batches.get(instance.id)
         if batch is None:
-            batch = self._model_of(instance), Decoding(self._output_tokens, self._as_one)
+            batch = self._model_of(instance), Decoding(self._output_tokens, self._as_one, self._produced)
             self._batches[instance.id] = batch
         return batch
 

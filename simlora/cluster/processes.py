@@ -150,6 +150,7 @@ class Instance:
         "keep_until_s",
         "kv",
         "last_used_s",
+        "leaving",
         "loading",
         "merged",
         "on_demand",
@@ -212,6 +213,7 @@ class Instance:
         self.planned_loads: dict[Function, None] = {}
         self.parked: list[Running] = []
         self.merged: Function | None = None
+        self.leaving: dict[int, Instance] = {}
         self.last_used_s = 0.0
         self.has_run = False
         self.since_s = 0.0

@@ -112,7 +112,7 @@ class Batches:
         else:
             instance.adapters[function] = len(instance.running)
 
-    def send_back(self, instance: Instance, running: Running) -> None:
+    def send_back(self, instance: Instance, running: Running) -> QueuedRequest:
         """Preempted: it waits again, and what it has produced is now part of what it must prefill."""
         request, produced = running.request, running.produced
         if running.prefill_left:
@@ -131,3 +131,4 @@ class Batches:
         instance.bound += 1
         self._cluster.count_bound(request.function, 1)
         self._record.preemptions[request.index] += 1
+        return back

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import simpy
 
-from simlora.actions import DropAdapter, Evict, EvictBackbone, LoadAdapter, Plan, Start, Stop
+from simlora.actions import DropAdapter, Evict, EvictBackbone, LoadAdapter, Migrate, Plan, Start, Stop
 from simlora.engine.checks import check_answer, check_engine, check_start, check_until, refuse
 from simlora.entities import Function
 from simlora.events import Cause, CauseKind
@@ -82,8 +82,10 @@ class _Asked:
                 self._start(action, standing=causes[0].kind is CauseKind.STARTED)
             elif isinstance(action, LoadAdapter | DropAdapter):
                 self._adapter(action)
+            elif isinstance(action, Migrate):
+                engine.migrations.move(action, policy)
             else:
-                allowed = "Start, Stop, Evict, EvictBackbone, LoadAdapter, DropAdapter"
+                allowed = "Start, Stop, Evict, EvictBackbone, LoadAdapter, DropAdapter, Migrate"
                 refuse(policy, self._env.now, f"plans {action!r}; allowed: {allowed}")
         if plan.wake_at_s is not None:
             self._ask_at(max(plan.wake_at_s, self._next_s))

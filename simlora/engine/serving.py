@@ -75,6 +75,10 @@ class Server:
         while instance.bound or instance.running:
             if instance.changed or not ask_again:
                 instance.changed = False
+                if instance.leaving:
+                    self._engine.migrations.at_boundary(instance)
+                    if not (instance.bound or instance.running):
+                        break
                 if instance.planned_loads:
                     self._adapters.begin_planned(instance)
                 ask_again = yield from self._look(instance)

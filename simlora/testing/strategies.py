@@ -87,6 +87,7 @@ KEYS: dict[str, dict[str, Sequence[Any]]] = {
             {"policy": "dlora", "max_num_seqs": 32, "chunk_tokens": 256, "merged_s": 0.01},
         ),
         "routing": ("least-loaded", {"policy": "least-cost", "batch": 2}),
+        "rebalancing": ("none", {"policy": "dlora-migration", "interval_s": 0.7, "overload": 1, "kv_share": 0.01}),
     },
     "peft": {
         "batching": ({"policy": "one-adapter", "size": 1}, {"policy": "one-adapter", "size": 3}),

@@ -27,7 +27,7 @@ class Batch:
         self.env = simpy.Environment()
         self.clock = GpuClock(self.env, TimeSlice(), stepwise=False)
         self.model = ConstantSteps(0.1, prefill_s=1.0)
-        self.decoding = Decoding(output_tokens, as_one)
+        self.decoding = Decoding(output_tokens, as_one, {})
         self.requests = [QueuedRequest(i, FUNCTION, 0.0, 50, n) for i, n in enumerate(output_tokens)]
         self.steps = 0
 

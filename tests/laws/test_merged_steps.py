@@ -73,7 +73,7 @@ def run_of(
 ) -> tuple[SimulatedRun, list[tuple[int, int]]]:
     """A run over these (context, tokens left) and (prompt, output) ones; and all as (context, left) after prefill."""
     outputs = [left + 1 for _, left in decoding] + [output for _, output in joining]
-    batch = Decoding(outputs, as_one)
+    batch = Decoding(outputs, as_one, {})
     sizes = [context - 1 for context, _ in decoding] + [prompt for prompt, _ in joining]
     requests = [QueuedRequest(i, FUNCTION, 0.0, size, outputs[i]) for i, size in enumerate(sizes)]
     for request in requests[: len(decoding)]:

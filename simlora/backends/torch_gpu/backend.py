@@ -120,6 +120,7 @@ class TorchBackend:
         self._workers: dict[int, Worker] = {}
         self._backbones: dict[int, Worker] = {}
         self._ready: dict[tuple[int, Backbone], Worker] = {}
+        self._produced: dict[int, int] = {}
         self._decoding: dict[int, Decoding] = {}
         self._gone: dict[int, list[int]] = {}
         self.steps = 0
@@ -201,7 +202,7 @@ class TorchBackend:
     def _decoding_of(self, instance: Instance) -> Decoding:
         decoding = self._decoding.get(instance.id)
         if decoding is None:
-            decoding = self._decoding[instance.id] = Decoding(self._output_tokens, self._as_one)
+            decoding = self._decoding[instance.id] = Decoding(self._output_tokens, self._as_one, self._produced)
         return decoding
 
     def run(self, instance: Instance, prefill: Sequence[PrefillChunk], at_most: int) -> TorchRun:

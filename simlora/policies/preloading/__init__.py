@@ -3,6 +3,7 @@
 from simlora.policies.preloading.clairvoyant import JustInTime
 from simlora.policies.preloading.exact import PckpExact
 from simlora.policies.preloading.histogram import HybridHistogram
+from simlora.policies.preloading.migration import Migration
 from simlora.policies.preloading.opportunistic import Opportunistic
 from simlora.policies.preloading.pckp import Pckp
 from simlora.policies.preloading.standing import AlwaysOn, Everything, NoPreloading
@@ -12,6 +13,7 @@ __all__ = [
     "Everything",
     "HybridHistogram",
     "JustInTime",
+    "Migration",
     "NoPreloading",
     "Opportunistic",
     "Pckp",

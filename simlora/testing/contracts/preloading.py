@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from simlora.actions import DropAdapter, Evict, EvictBackbone, LoadAdapter, Plan, Start, Stop
+from simlora.actions import DropAdapter, Evict, EvictBackbone, LoadAdapter, Migrate, Plan, Start, Stop
 from simlora.events import Cause, CauseKind
 from simlora.testing.contracts.base import PolicyContract, is_free
 from simlora.testing.contracts.placement import check_place
@@ -42,6 +42,9 @@ class PreloadingContract(PolicyContract):
             if isinstance(action, LoadAdapter | DropAdapter):
                 _check_adapter(action)
                 continue
+            if isinstance(action, Migrate):
+                _check_migration(action)
+                continue
             assert isinstance(action, Start | Stop | Evict | EvictBackbone), f"{action!r} is no action of a plan"
             if isinstance(action, Start):
                 _check_start(action, world)
@@ -55,6 +58,18 @@ class PreloadingContract(PolicyContract):
                 touched.append(action.instance.id)
         if all(isinstance(action, Start) for action in answer.actions):
             _check_room(answer, world)
+
+
+def _check_migration(action: Migrate) -> None:
+    request, source, to = action.request, action.source, action.to
+    assert source is not to, f"moves {request} from {source} to itself"
+    waits = any(one is request for one in source.queue.in_order())
+    runs = any(running.request is request for running in source.running.values())
+    assert waits or runs, f"moves {request}, which neither waits nor runs on {source}"
+    for engine in (source, to):
+        serves = engine.function is None and engine.backbone is request.function.backbone
+        assert serves, f"moves {request} between {source} and {to}, which are not engines of its backbone"
+    assert to.ready, f"moves {request} to {to}, which is still starting"
 
 
 def _check_adapter(action: LoadAdapter | DropAdapter) -> None:
