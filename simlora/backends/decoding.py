@@ -19,13 +19,16 @@ class Decoding:
     ``clock`` counts its decode steps; ``ends`` is a heap of (clock at which a request has all tokens, its index, the
     request, its context less the clock). ``paused`` are entries of those that take no part for now, with what is left
     and the whole context. ``produced`` remembers the tokens of requests that left before their end, wherever they go
-    on.
+    on. With ``prefill_alone`` a step that prefills decodes nothing.
     """
 
-    __slots__ = ("as_one", "clock", "context_tokens", "ends", "output_tokens", "paused", "produced")
+    __slots__ = ("as_one", "clock", "context_tokens", "ends", "output_tokens", "paused", "prefill_alone", "produced")
 
-    def __init__(self, output_tokens: Sequence[int], as_one: bool, produced: dict[int, int]):
+    def __init__(
+        self, output_tokens: Sequence[int], as_one: bool, produced: dict[int, int], prefill_alone: bool = False
+    ):
         self.output_tokens = output_tokens
+        self.prefill_alone = prefill_alone
         self.as_one = as_one
         self.clock = 0
         self.context_tokens = 0
@@ -90,7 +93,7 @@ class Decoding:
     def steps_ahead(self, prefill: Sequence[PrefillChunk]) -> int:
         """Steps until a request ends (or all have where a batch ends as one), the first of which prefills these."""
         first = int(bool(prefill))
-        left = self.next_end() - first if self.ends else None
+        left = self.next_end() - (first and not self.prefill_alone) if self.ends else None
         for chunk in prefill:
             if chunk.last:
                 mine = self.left_after_prefill(chunk.request)
@@ -101,7 +104,8 @@ class Decoding:
     def stepped(self, prefill: Sequence[PrefillChunk], steps: int) -> list[QueuedRequest]:
         """``steps`` steps are done, the first of which prefilled these; the requests that have all their tokens now."""
         if prefill:
-            self.step(1)
+            if not self.prefill_alone:
+                self.step(1)
             for chunk in prefill:
                 if chunk.last:
                     self.join(chunk.request)

@@ -99,7 +99,8 @@ class SimulatedRun:
 
     def _joins(self) -> None:
         """The batch that decodes after the prefilling step."""
-        self._context_tokens += self._batch
+        if not self._decoding.prefill_alone:
+            self._context_tokens += self._batch
         for chunk in self._prefill:
             if chunk.last:
                 self._context_tokens += chunk.request.prompt_tokens + 1
@@ -158,5 +159,5 @@ def _prefill_step_s(
         whole = whole and chunk.last and not chunk.past
     if whole and len(prefill) > 1:
         tokens, squares = model.prefill_load([chunk.tokens for chunk in prefill])
-    batch, context_tokens = len(decoding.ends), decoding.context_tokens
+    batch, context_tokens = (0, 0) if decoding.prefill_alone else (len(decoding.ends), decoding.context_tokens)
     return model.prefill_step_s(tokens, squares, len(prefill), batch, context_tokens, adapters, rank)

@@ -81,6 +81,7 @@ class SimulatedBackend:
         batch_ends_as_one: bool,
         seed: int,
         assists: bool = False,
+        prefill_alone: bool = False,
         stepwise: bool = False,
     ):
         self._env = env
@@ -89,6 +90,7 @@ class SimulatedBackend:
         self._loaders = {ArtifactKind.BACKBONE: loader, ArtifactKind.ADAPTER: adapter_loader}
         self._as_one = batch_ends_as_one
         self._assists = assists
+        self._prefill_alone = prefill_alone
         self._seed = seed
         self._clocks = [GpuClock(env, contention, stepwise) for _ in gpus]
         self._produced: dict[int, int] = {}
@@ -132,7 +134,8 @@ class SimulatedBackend:
     def _batch(self, instance: Instance) -> tuple[StepModel, Decoding]:
         batch = self._batches.get(instance.id)
         if batch is None:
-            batch = self._model_of(instance), Decoding(self._output_tokens, self._as_one, self._produced)
+            decoding = Decoding(self._output_tokens, self._as_one, self._produced, self._prefill_alone)
+            batch = self._model_of(instance), decoding
             self._batches[instance.id] = batch
         return batch
 

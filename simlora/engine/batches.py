@@ -22,6 +22,7 @@ class Batches:
         self._record = engine.record
         self._reservations = engine.reservations
         self.grows = engine.system.reserve == "prompt"
+        self.prefill_alone = engine.estimates.profile.engine.batching.prefill_alone
         self._parks = engine.system.adapter_loading == "overlapped"
 
     def admit(self, instance: Instance, request: QueuedRequest) -> bool:
@@ -96,7 +97,7 @@ class Batches:
         total = 0
         for index, running in instance.running.items():
             still = running.prefill_left or running.paused is not None
-            decoded = 0 if still else steps - (index in prefilled)
+            decoded = 0 if still else steps - (index in prefilled or (self.prefill_alone and bool(chunks)))
             held[index] += decoded * per_token
             total += decoded * per_token
         instance.kv.take(total)

@@ -216,6 +216,14 @@ class ProfileEstimates:
             self._lines[function] = fit_ttft_line(self.model(function), rank=function.rank)
         return self._lines[function]
 
+    def prefill_s(self, function: Function, prompt_tokens: int, gpu: GpuView | None = None) -> float:
+        model = self.model(function, gpu)
+        return model.prefill_step_s(prompt_tokens, float(prompt_tokens * prompt_tokens), 1, 0, 0, 1, function.rank)
+
+    def decode_s(self, at: InstanceView, batch: int, adapters: int, rank: int, context_tokens: int) -> float:
+        model = self.model_of(at)
+        return model.span_s(model.decode_line(batch, adapters, rank), context_tokens, batch, 1)
+
     def request_bytes(self, request: QueuedRequest) -> int:
         """KV under the system's rule; activations too where a process allocates them for each batch.
 

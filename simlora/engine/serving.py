@@ -191,7 +191,7 @@ class Server:
     def _apply(self, instance: Instance, chunks: list[PrefillChunk], progress: Progress) -> None:
         if chunks:
             record = self._engine.record.first_token_s
-            instance.decode_steps += 1
+            instance.decode_steps += not self._batch.prefill_alone
             for chunk in chunks:
                 running = instance.running[chunk.request.index]
                 running.prefill_left -= chunk.tokens

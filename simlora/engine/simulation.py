@@ -120,6 +120,7 @@ class Simulation:
             contention=self._contention,
             batch_ends_as_one=self.system.completion == "batch_end",
             assists=self.system.adapter_loading == "cpu-assisted",
+            prefill_alone=self.estimates.profile.engine.batching.prefill_alone,
             seed=self.seed,
             stepwise=self._stepwise,
         )
@@ -142,11 +143,11 @@ class Simulation:
         return RunRecord(*tables, self._facts())
 
     def _bind(self) -> None:
-        forecast = self.policies["forecast"]
+        forecast, predictor = self.policies["forecast"], self.policies["predictor"]
         for role, policy in self.policies.items():
             if isinstance(policy, Binds):
                 rng = stream(self.seed, f"policy/{role}")
-                policy.bind(PolicyContext(self.functions, self.estimates, forecast, rng, self.rates))
+                policy.bind(PolicyContext(self.functions, self.estimates, forecast, predictor, rng, self.rates))
             if isinstance(policy, Foresees):
                 policy.foresee(self.future)
 
@@ -154,7 +155,8 @@ class Simulation:
     def future(self) -> Future:
         """All calls, for the policies that are told."""
         columns = self.workload.function.tolist(), self.workload.arrived_s.tolist()
-        return Future((self.functions[function], at_s) for function, at_s in zip(*columns, strict=True))
+        calls = ((self.functions[function], at_s) for function, at_s in zip(*columns, strict=True))
+        return Future(calls, self.workload.output_tokens.tolist())
 
     def _arrivals(self, engine: Engine, progress: Callable[[float], None] | None) -> Generator[simpy.Event, Any, None]:
         workload, env, functions = self.workload, self.env, self.functions

@@ -53,6 +53,9 @@ class Batching(Sourced):
     """How the engine forms and bounds a step."""
 
     padded: bool = Field(description="prompts of one prefill are padded to the longest")
+    prefill_alone: bool = Field(
+        default=False, description="a step that prefills decodes nothing: decoding stands still"
+    )
     step_tokens: int | None = Field(default=None, gt=0, description="token budget of a step; none: no chunked prefill")
     max_loras: int | None = Field(default=None, gt=0, description="adapter slots; none: one process per function")
     max_cpu_loras: int | None = Field(default=None, gt=0, description="adapters kept in host memory; none: no bound")

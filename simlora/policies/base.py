@@ -100,15 +100,22 @@ class Forecast(Protocol):
     def rate_per_s(self, function: Function, now_s: float) -> float: ...
 
 
+class Predictor(Protocol):
+    """How many tokens a request will produce, shared by the policies of a system: from 1 to ``max_new_tokens``."""
+
+    def output_tokens(self, request: QueuedRequest) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyContext:
-    """What a policy may know besides the view: estimates of durations, the forecast, its own random stream, and what
-    processes cost if the system names a price list.
+    """What a policy may know besides the view: estimates of durations, forecast and predictor, its own random stream,
+    and what processes cost if the system names a price list.
     """
 
     functions: Sequence[Function]
     estimates: Estimates
     forecast: Forecast
+    predictor: Predictor
     rng: np.random.Generator
     rates: Rates | None = None
 
@@ -136,7 +143,7 @@ class ObservesArrivals(Protocol):
 
 @runtime_checkable
 class Foresees(Protocol):
-    """A reference that is told all calls before the run. Only what has such a policy is excepted from design law 2."""
+    """Told all requests before the run, for references. Only what has such a policy is excepted from design law 2."""
 
     def foresee(self, future: Future) -> None: ...
 
@@ -160,6 +167,7 @@ ROLES = {
     "keepalive": KeepAlivePolicy,
     "scaling": ScalingPolicy,
     "forecast": Forecast,
+    "predictor": Predictor,
 }
 
 ASKED = {
@@ -174,5 +182,6 @@ ASKED = {
     "keepalive": "keep",
     "scaling": "desired",
     "forecast": "rate_per_s",
+    "predictor": "output_tokens",
 }
 """The question that each role answers."""

@@ -65,6 +65,14 @@ class Estimates(Protocol):
         """Bytes that an engine's adapter in use takes of the memory that KV has; 0 where slots hold it."""
         ...
 
+    def prefill_s(self, function: Function, prompt_tokens: int, gpu: GpuView | None = None) -> float:
+        """Seconds of a step that prefills one prompt and nothing else."""
+        ...
+
+    def decode_s(self, at: InstanceView, batch: int, adapters: int, rank: int, context_tokens: int) -> float:
+        """Seconds of a decode step there: sequences, distinct adapters, their largest rank, tokens in KV in all."""
+        ...
+
     def missing_s(self, instance: InstanceView) -> float:
         """Seconds an existing instance still needs to be ready."""
         ...

@@ -27,6 +27,7 @@ _MODULES = (
     "keepalive",
     "offloading",
     "placement",
+    "predictor",
     "preemption",
     "preloading",
     "routing",

@@ -19,6 +19,7 @@ from simlora.entities import Function
 from simlora.events import Cause, CauseKind
 from simlora.latency import load_backbone
 from simlora.policies.base import PolicyContext
+from simlora.policies.predictor import MaxNewTokens
 from simlora.policies.preloading import Pckp, PckpExact
 from simlora.results.statistics import mean_interval
 from simlora.study.console import stderr, stdout
@@ -110,7 +111,7 @@ def _instance(functions: int, gpus: int, seed: int, profile: str) -> tuple[Snaps
             view.add_instance(other, view.add_container(gpu, free_bytes), {"container": 0})
     rates = Rates({f: RATE_PER_S / (1 + int(k)) for f, k in zip(known, rng.permutation(functions), strict=True)})
     estimates = ProfileEstimates(system, machines, table)
-    return view, PolicyContext(known, estimates, rates, rng)
+    return view, PolicyContext(known, estimates, rates, MaxNewTokens(), rng)
 
 
 def run_gap(

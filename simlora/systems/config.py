@@ -91,6 +91,7 @@ class SystemConfig(BaseModel):
     keepalive: PolicyTable
     scaling: PolicyTable = {"policy": "on-demand"}
     forecast: PolicyTable = {"policy": "sliding-window"}
+    predictor: PolicyTable = {"policy": "max-new-tokens"}
 
     @model_validator(mode="after")
     def _growth_has_its_own_pool(self) -> SystemConfig:

@@ -68,6 +68,12 @@ class TableEstimates:
     def pool_adapter_bytes(self, function: Function) -> int:
         return function.adapter.bytes if self.paged else 0
 
+    def prefill_s(self, function: Function, prompt_tokens: int, gpu: GpuView | None = None) -> float:
+        return self.t0_s + 1e-4 * prompt_tokens
+
+    def decode_s(self, at: InstanceView, batch: int, adapters: int, rank: int, context_tokens: int) -> float:
+        return 0.02 + 1e-4 * batch + 1e-5 * batch * rank + 1e-7 * context_tokens
+
     def missing_s(self, instance: InstanceView) -> float:
         if instance.function is None:
             return 0.0 if instance.ready else sum(self.seconds[s] for s in self.stages if s not in instance.done)

@@ -99,6 +99,22 @@ KEYS: dict[str, dict[str, Sequence[Any]]] = {
         "batching": ({"policy": "vllm-merged", "max_num_seqs": 2, "chunk_tokens": 64},),
         "keepalive": ("none", {"policy": "fixed", "seconds": 8.0}),
     },
+    "s-lora": {
+        "reserve": ("prompt", "max_new_tokens"),
+        "adapter_memory": ("slots", "paged"),
+        "adapter_loading": ("blocking", "overlapped", "cpu-assisted"),
+        "adapters": ("lru", "drop-unused"),
+        "batching": (
+            {"policy": "memory-look-ahead", "prefetch_steps": [5, 7]},
+            {"policy": "memory-look-ahead", "try_every_steps": 3, "max_requests": 2, "prefetch_steps": [1]},
+        ),
+        "predictor": ("max-new-tokens", {"policy": "clairvoyant-length", "accuracy": 0.8}),
+    },
+    "toppings": {
+        "adapter_memory": ("slots", "paged"),
+        "adapters": ("lru", "drop-unused"),
+        "routing": ({"policy": "rank-aware", "mean_response_tokens": 20.0}, "least-loaded"),
+    },
     "vllm": {
         "routing": ("lora-affinity", "residency-affinity", "rendezvous", "power-of-two"),
         "reserve": ("prompt", "max_new_tokens"),

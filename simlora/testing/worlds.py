@@ -14,6 +14,7 @@ from simlora.entities import Backbone, Function, QueuedRequest
 from simlora.policies.base import PolicyContext
 from simlora.policies.forecast import SlidingWindow
 from simlora.policies.foresight import Future
+from simlora.policies.predictor import MaxNewTokens
 from simlora.results.prices import load_price
 from simlora.testing.estimates import TableEstimates
 from simlora.testing.views import NOTHING_WAITS, FrozenContainer, FrozenInstance, FrozenQueues, FrozenRunning, Snapshot
@@ -39,6 +40,7 @@ class World:
     bound: dict[int, FrozenQueues]
     arrivals: Sequence[tuple[Function, float]]
     estimates: TableEstimates
+    requests: int
 
     def context(self) -> PolicyContext:
         """A fresh context, its forecast fed with the arrivals so far."""
@@ -46,11 +48,13 @@ class World:
         for function, at_s in self.arrivals:
             forecast.observe_arrival(function, at_s)
         rates = load_price(PRICE).rates([GPU])
-        return PolicyContext(self.view.functions, self.estimates, forecast, np.random.default_rng(0), rates)
+        known = self.view.functions, self.estimates, forecast, MaxNewTokens()
+        return PolicyContext(*known, np.random.default_rng(0), rates)
 
     def future(self) -> Future:
         """For policies that are told: the past again, mirrored at the present, so no other function is ever called."""
-        return Future((function, 2 * self.view.now_s - at_s) for function, at_s in self.arrivals)
+        calls = ((function, 2 * self.view.now_s - at_s) for function, at_s in self.arrivals)
+        return Future(calls, [1 + 37 * index % 1000 for index in range(self.requests)])
 
 
 class _Maker:
@@ -100,7 +104,7 @@ class _Maker:
         for function, at_s in arrivals:
             if at_s >= NOW_S - 7.0:
                 self.view.add_request(self.request(function, at_s))
-        return World(self.view, self.bound, arrivals, self.estimates)
+        return World(self.view, self.bound, arrivals, self.estimates, self.requests)
 
     def fill(self, container: FrozenContainer) -> None:
         states = [InstanceState.IDLE] * self.rng.randint(1, 3)

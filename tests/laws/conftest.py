@@ -11,7 +11,7 @@ from simlora.cluster.queues import Queues
 from simlora.engine import Simulation
 from simlora.policies.base import ASKED
 
-DECIDING = [role for role in ASKED if role != "forecast"]
+DECIDING = [role for role in ASKED if role not in ("forecast", "predictor")]
 
 
 class Decision(NamedTuple):

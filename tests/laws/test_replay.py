@@ -45,8 +45,8 @@ def shadow(simulation: Simulation) -> list[str]:
     for role, policy in fresh.items():
         if isinstance(policy, Binds):
             rng = stream(simulation.seed, f"policy/{role}")
-            known = simulation.functions, simulation.estimates, fresh["forecast"], rng, simulation.rates
-            policy.bind(PolicyContext(*known))
+            known = simulation.functions, simulation.estimates, fresh["forecast"], fresh["predictor"]
+            policy.bind(PolicyContext(*known, rng, simulation.rates))
         if isinstance(policy, Foresees):
             policy.foresee(simulation.future)
     for role, method in METHODS:
@@ -192,4 +192,4 @@ def test_a_policy_that_is_told_the_future_uses_it(listen: Callable[[Simulation],
 def test_who_is_told_the_future_is_called_so() -> None:
     told = {name for role in ROLES for name, policy in policies_of(role).items() if issubclass(policy, Foresees)}
     assert told == {name for role in ROLES for name in policies_of(role) if name.startswith("clairvoyant-")}
-    assert len(told) == 4
+    assert len(told) == 5

@@ -15,6 +15,7 @@ from simlora.actions import Placement, Plan, Start
 from simlora.events import Cause, CauseKind
 from simlora.policies.base import PolicyContext
 from simlora.policies.forecast import SlidingWindow
+from simlora.policies.predictor import MaxNewTokens
 from simlora.policies.preloading import Everything, Pckp, PckpExact
 from simlora.policies.preloading.room import IN_CONTAINER, Room
 from simlora.testing.estimates import TableEstimates
@@ -138,7 +139,7 @@ def test_a_search_without_time_says_that_it_proved_nothing() -> None:
     for i in range(200):
         forecast.observe_arrival(rng.choice(functions), 0.5 * i)
     policy = PckpExact(node_limit=1, time_limit_s=1e-3)
-    policy.bind(PolicyContext(functions, TableEstimates(), forecast, np.random.default_rng(0)))
+    policy.bind(PolicyContext(functions, TableEstimates(), forecast, MaxNewTokens(), np.random.default_rng(0)))
     plan = policy.plan([Cause(CauseKind.ARRIVED, function) for function in functions], view)
     assert not policy.proved
     assert all(isinstance(start, Start) and "limits" in start.why for start in plan.actions)

@@ -3,6 +3,7 @@
 from simlora.policies.batching.continuous import ContinuousBatching, MergedBatching
 from simlora.policies.batching.dlora import CreditBatching
 from simlora.policies.batching.fill_or_expire import FillOrExpire
+from simlora.policies.batching.look_ahead import MemoryLookAhead
 from simlora.policies.batching.request_level import Fifo, Fixed, OneAdapter
 from simlora.policies.batching.slo_classes import SloClasses
 
@@ -12,6 +13,7 @@ __all__ = [
     "Fifo",
     "FillOrExpire",
     "Fixed",
+    "MemoryLookAhead",
     "MergedBatching",
     "OneAdapter",
     "SloClasses",

@@ -5,6 +5,7 @@ from simlora.policies.routing.by_hash import PowerOfTwo, Rendezvous
 from simlora.policies.routing.by_load import BestPreloaded, FillUp, IdleOrStart, LeastLoaded, RoundRobin
 from simlora.policies.routing.late_binding import FreeGpu
 from simlora.policies.routing.least_cost import LeastCost
+from simlora.policies.routing.rank_aware import RankAware
 
 __all__ = [
     "BestPreloaded",
@@ -15,6 +16,7 @@ __all__ = [
     "LeastLoaded",
     "LoraAffinity",
     "PowerOfTwo",
+    "RankAware",
     "Rendezvous",
     "ResidencyAffinity",
     "RoundRobin",

@@ -11,6 +11,7 @@ from simlora.testing.contracts.forecast import ForecastContract
 from simlora.testing.contracts.keepalive import KeepAliveContract
 from simlora.testing.contracts.offloading import OffloadingContract
 from simlora.testing.contracts.placement import PlacementContract
+from simlora.testing.contracts.predictor import PredictorContract
 from simlora.testing.contracts.preemption import PreemptionContract
 from simlora.testing.contracts.preloading import PreloadingContract
 from simlora.testing.contracts.routing import RoutingContract
@@ -28,6 +29,7 @@ CONTRACTS: dict[str, type[PolicyContract]] = {
     "keepalive": KeepAliveContract,
     "scaling": ScalingContract,
     "forecast": ForecastContract,
+    "predictor": PredictorContract,
 }
 """The contract of each role."""
 
@@ -40,6 +42,7 @@ __all__ = [
     "OffloadingContract",
     "PlacementContract",
     "PolicyContract",
+    "PredictorContract",
     "PreemptionContract",
     "PreloadingContract",
     "RoutingContract",
