@@ -12,7 +12,7 @@ from simlora.arena.template import experiment, name_of_yours, references, ring_o
 from simlora.arena.timing import measure_all
 from simlora.errors import ConfigError, PolicyError, unknown_name
 from simlora.study.album import Album
-from simlora.study.console import stderr, stdout
+from simlora.study.console import show, stderr
 from simlora.study.experiment import read_study
 from simlora.study.grid import build_grid
 from simlora.study.manifest import write_manifest
@@ -65,7 +65,7 @@ def run_arena(
     write_rows(store.out / "ranking.csv", ranking_rows(standings, yours))
     _draw(standings, yours, by, store.out)
     for table in ranking_tables(standings, times, {name: s["why"] for name, s in scenarios().items()}, yours, by):
-        stdout().print(table)
+        show(table)
     _say_who_failed(runner.failed, base, yours)
     return Ran(store.out, tuple(outcome for outcome in runner.failed if outcome.cell.system == yours))
 

@@ -23,7 +23,7 @@ class _Figure(NamedTuple):
 FIGURES = {
     "ttft_mean_s": _Figure("TTFT mean (s)", ".3g"),
     "slo_attainment": _Figure("SLO attainment", ".1%"),
-    "cost_usd": _Figure("cost (USD)", ".4g"),
+    "cost_usd": _Figure("cost (USD)", ".3g"),
     "cost_effectiveness": _Figure("cost-effectiveness", ".3g"),
 }
 TOGETHER = (
@@ -52,14 +52,14 @@ def _table(standings: Sequence[Standing], times: Mapping[str, DecisionTime], why
     from rich.table import Table
 
     ranked = FIGURES[ORDERS[by].column]
-    table = Table(title=f"{standings[0].scenario}, by {ranked.title}", caption=why, collapse_padding=True)
+    table = Table(title=f"{standings[0].scenario}, by {ranked.title}", caption=why)
     table.add_column("", justify="right")
     table.add_column("policy", no_wrap=True)
     lost = any(one.finished < 1 for one in standings)
     titles = [figure.title for figure in FIGURES.values()]
     titles[1:1] = ["less the best", "gap closed"]
     for title in [*titles, *(["finished"] if lost else []), "decision (us)"]:
-        table.add_column(title, justify="right", overflow="fold")
+        table.add_column(title, justify="right")
     for one in standings:
         cells = [interval_text(one.figures[column], figure.form) for column, figure in FIGURES.items()]
         cells[1:1] = [_difference(one, ranked.form), interval_text(one.gap, ".0%") if one.gap else ""]

@@ -60,7 +60,7 @@ def run(
 def list_what(what: Annotated[What, typer.Argument(metavar="|".join(What))]) -> None:
     """What an experiment file can name."""
     from simlora.cli import catalogue
-    from simlora.study.console import stdout
+    from simlora.study.console import show
 
     table = {
         What.SYSTEMS: catalogue.systems,
@@ -70,4 +70,4 @@ def list_what(what: Annotated[What, typer.Argument(metavar="|".join(What))]) -> 
         What.PRICES: catalogue.prices,
         What.PROVIDERS: catalogue.providers,
     }[what]()
-    stdout().print(table)
+    show(table)

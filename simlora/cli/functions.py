@@ -29,7 +29,7 @@ def from_peft(
 ) -> None:
     """Write the functions table of adapters: rank, target modules and backbone, checked against the tensors' shapes."""
     from simlora.study.adapters import table_from_peft
-    from simlora.study.console import stdout
+    from simlora.study.console import show
 
-    stdout().print(table_from_peft(folders, out, backbone or (), slo_ttft_s))
+    show(table_from_peft(folders, out, backbone or (), slo_ttft_s))
     typer.echo(out)

@@ -16,15 +16,14 @@ def compare(
 ) -> None:
     """Systems side by side with intervals, and their ratios to the first one, paired over seeds."""
     from simlora.study.by_request import by_request_tables, compare_by_request
-    from simlora.study.console import stdout
+    from simlora.study.console import show
     from simlora.study.looking import bounds_of, rows_of
     from simlora.study.tables import tables
 
     shown = (
         by_request_tables(compare_by_request(folders)) if by_request else tables(rows_of(folders), bounds_of(folders))
     )
-    for table in shown:
-        stdout().print(table)
+    show(*shown)
 
 
 def plot(
@@ -50,11 +49,11 @@ def cost(
     prices: Annotated[list[str], typer.Option("--prices", help="A price list, shipped or a file. Repeatable.")],
 ) -> None:
     """What the finished runs would have cost under other prices, and what a month of such traffic would."""
-    from simlora.study.console import stdout
+    from simlora.study.console import show
     from simlora.study.repricing import price_table, reprice
 
     names = [name for text in prices for name in text.split(",")]
-    stdout().print(price_table(reprice(folder, names)))
+    show(price_table(reprice(folder, names)))
 
 
 def explain(

@@ -29,9 +29,9 @@ Seed = Annotated[int, typer.Option(min=0)]
 def list_traces() -> None:
     """All named traces, and whether each can be used here."""
     from simlora.cli import catalogue
-    from simlora.study.console import stdout
+    from simlora.study.console import show
 
-    stdout().print(catalogue.traces())
+    show(catalogue.traces())
 
 
 @app.command()
@@ -49,11 +49,11 @@ def info(
     ] = None,
 ) -> None:
     """Requests, rates, variability and lengths of a trace, function by function."""
-    from simlora.study.console import stdout
+    from simlora.study.console import show
     from simlora.study.traffic import draw_traffic, make_traffic, traffic_table
 
     made = make_traffic(trace, functions, options or (), lengths, duration_s, rate_scale, seed)
-    stdout().print(traffic_table(made))
+    show(traffic_table(made))
     for path in draw_traffic(made, picture) if picture else ():
         typer.echo(path)
 

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-PIPED_WIDTH = 160
-"""Characters of a line where there is no terminal that has a width."""
+UNBOUNDED = 100_000
+"""Characters of a line where no terminal has a width: as many as the content wants."""
+TEXT_WIDTH = 110
+"""Characters after which a text in a table goes on in the next line, however wide the terminal."""
 
 
 def stdout() -> Console:
-    """For what was asked for."""
+    """For what was asked for, as wide as the terminal, be it that of another stream."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    has_width = "COLUMNS" in os.environ or any(map(os.isatty, range(3)))
+    return Console(highlight=False, width=None if has_width else UNBOUNDED)
+
+
+def show(*tables: Table) -> None:
+    """Print tables so that they fit."""
+    from simlora.study.fitted import fitted
+
+    console = stdout()
+    for table in tables:
+        for part in fitted(table, console.width):
+            console.print(part)
 
 
 def stderr() -> Console:
@@ -33,5 +46,5 @@ def listing(*columns: str) -> Table:
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", max_width=TEXT_WIDTH)
     return table

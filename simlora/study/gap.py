@@ -22,7 +22,7 @@ from simlora.policies.base import PolicyContext
 from simlora.policies.predictor import MaxNewTokens
 from simlora.policies.preloading import Pckp, PckpExact
 from simlora.results.statistics import mean_interval
-from simlora.study.console import stderr, stdout
+from simlora.study.console import show, stderr
 from simlora.study.summary import write_rows
 from simlora.study.tables import interval_text
 from simlora.systems import load_system
@@ -132,7 +132,7 @@ def run_gap(
     out.mkdir(parents=True, exist_ok=True)
     write_rows(out / "gap.csv", rows)
     Album(out / "figures").add(gap_figure(pd.DataFrame(rows)), "gap")
-    stdout().print(gap_table(found, time_limit_s))
+    show(gap_table(found, time_limit_s))
     return found
 
 

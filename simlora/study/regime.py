@@ -12,6 +12,7 @@ from simlora.cluster.machines import Machines, gpus_text
 from simlora.entities import Function
 from simlora.latency import Profile
 from simlora.study.grid import Cell, Grid, Group
+from simlora.study.numbers import written
 from simlora.study.workloads import digest, workload_of
 
 if TYPE_CHECKING:
@@ -135,5 +136,5 @@ def regime_table(found: Sequence[Regime], engine: str) -> Table:
         gb = " / ".join(f"{size / 1e9:,.0f}" for size in (r.unshared_bytes, r.shared_bytes, r.there_bytes))
         load = f"{r.wanted_gpu_s:,.0f} / {r.there_gpu_s:,.0f} ({r.wanted_gpu_s / r.there_gpu_s:.0%})"
         share = f"{r.largest_share:.0%}"
-        table.add_row(r.scenario, r.point, r.gpus, f"{r.requests:,.0f}", f"{r.offered_per_s:.3f}", share, load, gb)
+        table.add_row(r.scenario, r.point, r.gpus, f"{r.requests:,.0f}", written(r.offered_per_s), share, load, gb)
     return table

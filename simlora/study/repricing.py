@@ -33,7 +33,8 @@ class Priced(NamedTuple):
 
 
 def reprice(folder: Path, prices: Sequence[str]) -> list[Priced]:
-    """Each system of a results folder in each way that these lists can bill it, over the common window.
+    """Each system of a results folder in each way that these lists can bill it, over the common window, in the order of
+    the summary.
 
     A month is 30 days of the run's mean rate (assumption: traffic goes on as in the run).
     Raises :class:`ConfigError` for an unknown list, or one without the GPU of the run.
@@ -55,7 +56,10 @@ def reprice(folder: Path, prices: Sequence[str]) -> list[Priced]:
             usd = bill_of(requests, usage, cell.facts, window_s, way).total_usd
             bill = _Bill(usd, window_s, requests.num_rows)
             bills.setdefault((cell.scenario, cell.point, cell.system, name), []).append(bill)
-    return [_priced(key, of_seeds) for key, of_seeds in bills.items()]
+    rows = results.summary[["scenario", "point", "system"]].itertuples(index=False, name=None)
+    places = {row: at for at, row in enumerate(dict.fromkeys(rows))}
+    in_order = sorted(bills, key=lambda key: places.get(key[:3], len(places)))
+    return [_priced(key, bills[key]) for key in in_order]
 
 
 class _Bill(NamedTuple):
@@ -85,7 +89,7 @@ def price_table(found: Sequence[Priced]) -> Table:
     for name in ("run", "month", "per 1,000 requests"):
         table.add_column(name, justify="right")
     for one in found:
-        usd = [interval_text(interval, ",.4g") for interval in (one.run_usd, one.per_1k_usd)]
-        month = interval_text(one.month_usd, ",.0f")
+        usd = [interval_text(interval, ".3g") for interval in (one.run_usd, one.per_1k_usd)]
+        month = interval_text(one.month_usd, ".3g")
         table.add_row(one.scenario, one.point, one.system, one.price, usd[0], month, usd[1])
     return table

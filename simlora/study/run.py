@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from simlora.study.console import stderr, stdout
+from simlora.study.console import show, stderr, stdout
 from simlora.study.estimate import estimate_minutes
 from simlora.study.experiment import read_study
 from simlora.study.fewest import add_fewest
@@ -59,7 +59,7 @@ def run_experiment(
     grid = build_grid(read_study(path, [parse_setting(text) for text in sets]))
     traffic = survey(grid)
     engine = next(iter(grid.systems.values()))
-    stdout().print(regime_table(regimes(grid, traffic), next(iter(engine.values())).profile.engine.name))
+    show(regime_table(regimes(grid, traffic), next(iter(engine.values())).profile.engine.name))
     jobs = jobs or default_jobs()
     digests = {t.group: t.digest for t in traffic}
     if dry_run:
@@ -103,6 +103,4 @@ def _conclude(grid: Grid, store: Store, cells: Sequence[Cell]) -> None:
     write_by_function(store, cells, facts)
     write_figures(store.out, {one.name: one.base for one in grid.study.experiment.ablation})
     bounds = [cell.system for cell in cells if cell.config.evaluation == "relaxation"]
-    for table in tables(rows, bounds):
-        stdout().print(table)
-    stdout().print(trust_box(cells, facts))
+    show(*tables(rows, bounds), trust_box(cells, facts))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simlora.results.statistics import Interval, gap_closed, mean_interval, paired_ratio
+from simlora.study.numbers import written
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,7 +28,7 @@ SHOWN = (
     Shown("TTFT p99 (s)", lambda row: row["ttft_p99_s"], ".3g"),
     Shown("finished", lambda row: row["finished"] / max(row["requests"], 1), ".1%"),
     Shown("SLO attainment", lambda row: row["slo_attainment"], ".1%"),
-    Shown("cost (USD)", lambda row: row["cost_usd"], ".4g"),
+    Shown("cost (USD)", lambda row: row["cost_usd"], ".3g"),
     Shown("cold starts", lambda row: row["cold_starts"] / max(row["requests"], 1), ".1%"),
     Shown("cost-effectiveness", lambda row: row["cost_effectiveness"], ".3g"),
 )
@@ -66,7 +67,8 @@ def _figures(title: str, by_system: Mapping[str, Mapping[int, Row]]) -> Table:
     all_finished = all(row["finished"] == row["requests"] for row in rows)
     columns = [shown for shown in SHOWN if not (all_finished and shown.title == "finished")]
     table = Table(
-        title=title, caption=f"{caption}; all requests finished" if all_finished else caption, collapse_padding=True
+        title=title,
+        caption=f"{caption}; all requests finished" if all_finished else caption,
     )
     _add_columns(table, [shown.title for shown in columns])
     for name, by_seed in by_system.items():
@@ -81,7 +83,7 @@ def _ratios(title: str, by_system: Mapping[str, Mapping[int, Row]]) -> Table:
     first = next(iter(by_system))
     caption = "paired over seeds, 95 % interval; * the interval leaves out 1, and the seeds are enough to say so"
     several = max(map(len, by_system.values())) > 1
-    table = Table(title=f"{title}: ratio to {first}", caption=caption if several else ONE_SEED, collapse_padding=True)
+    table = Table(title=f"{title}: ratio to {first}", caption=caption if several else ONE_SEED)
     _add_columns(table, [shown.title.partition(" (")[0] for shown in COMPARED])
     for name, by_seed in by_system.items():
         if name == first:
@@ -101,7 +103,7 @@ def _gaps(title: str, by_system: Mapping[str, Mapping[int, Row]], bound: str) ->
     from rich.table import Table
 
     caption = f"0 %: the worst system here; 100 %: {bound}, which nothing beats; in cost it is far off in light traffic"
-    table = Table(title=f"{title}: share of the gap to {bound} closed", caption=caption, collapse_padding=True)
+    table = Table(title=f"{title}: share of the gap to {bound} closed", caption=caption)
     seeds = [seed for seed in by_system[bound] if all(seed in by_seed for by_seed in by_system.values())]
     _add_columns(table, [shown.title.partition(" (")[0] for shown in SMALL_IS_GOOD])
     values = {
@@ -124,7 +126,7 @@ def _add_columns(table: Table, titles: Sequence[str]) -> None:
     """A first column in which systems stay apart on a narrow terminal, too, and one for each title."""
     table.add_column("system", no_wrap=True)
     for title in titles:
-        table.add_column(title, justify="right", overflow="fold")
+        table.add_column(title, justify="right")
 
 
 def _folded(name: str) -> str:
@@ -135,7 +137,7 @@ def interval_text(interval: Interval, form: str, mark: str = "") -> str:
     """An estimate with its interval below it; a dash where there is none."""
     if interval.estimate != interval.estimate:
         return "-"
-    text = f"{interval.estimate:{form}}{mark}"
+    text = f"{written(interval.estimate, form)}{mark}"
     if interval.low != interval.low:
         return text
-    return f"{text}\n[dim]{interval.low:{form}} to {interval.high:{form}}[/dim]"
+    return f"{text}\n[dim]{written(interval.low, form)} to {written(interval.high, form)}[/dim]"

@@ -15,6 +15,7 @@ from simlora.errors import ConfigError, unknown_name
 from simlora.study.console import listing
 from simlora.study.functions import read_functions
 from simlora.study.generated import unnamed
+from simlora.study.numbers import written
 from simlora.study.overrides import parse_setting
 from simlora.study.store import one_message
 from simlora.study.workloads import data_dir
@@ -102,7 +103,7 @@ def traffic_table(traffic: Traffic) -> Table:
         table.add_row(
             one.function,
             f"{one.requests:,}",
-            f"{one.rate_per_s:.4g}",
+            written(one.rate_per_s),
             f"{one.share:.1%}",
             f"{one.cov:.2f}",
             one.pattern,
@@ -114,7 +115,7 @@ def traffic_table(traffic: Traffic) -> Table:
     if len(shown) < len(every):
         silent = sum(one.requests == 0 for one in every)
         name = f"{len(every) - len(shown)} others" + (f", {silent} without requests" if silent else "")
-        table.add_row(name, f"{rest:,}", f"{rest / traffic.duration_s:.4g}", f"{rest / len(traffic.workload):.1%}")
+        table.add_row(name, f"{rest:,}", written(rest / traffic.duration_s), f"{rest / len(traffic.workload):.1%}")
     table.caption = traffic.workload.provenance
     return table
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from simlora.latency import Label
 from simlora.results.metrics import out_of_range_fraction
+from simlora.study.console import TEXT_WIDTH
 from simlora.study.grid import Cell
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 Facts = Mapping[str, Any]
-PARTS_SHOWN = 6
 
 
 def trust_box(cells: Sequence[Cell], facts: Sequence[Facts]) -> Table:
@@ -26,11 +26,9 @@ def trust_box(cells: Sequence[Cell], facts: Sequence[Facts]) -> Table:
 
     table = Table(title="Trust", show_header=False, padding=(0, 1))
     table.add_column()
-    table.add_column(overflow="fold")
+    table.add_column(overflow="fold", max_width=TEXT_WIDTH)
     for label, parts in _parts(facts).items():
-        names = [*parts][:PARTS_SHOWN]
-        more = f" and {len(parts) - len(names)} more" if len(parts) > len(names) else ""
-        table.add_row(f"{label} ({len(parts)})", ", ".join(names) + more)
+        table.add_row(f"{label} ({len(parts)})", _grouped(parts))
     table.add_section()
     for part, error in _held_out(facts).items():
         table.add_row(f"error of {part}", error)
@@ -39,6 +37,15 @@ def trust_box(cells: Sequence[Cell], facts: Sequence[Facts]) -> Table:
     for scenario, text in _provenances(cells, facts).items():
         table.add_row(f"traffic of {scenario}", text)
     return table
+
+
+def _grouped(parts: Iterable[str]) -> str:
+    """``kernels: linear, lora`` for parts of one whole, a line for each whole; parts of none together."""
+    wholes: dict[str, list[str]] = {}
+    for part in parts:
+        whole, colon, name = part.rpartition(": ")
+        wholes.setdefault(whole + colon, []).append(name)
+    return "\n".join(whole + ", ".join(names) for whole, names in wholes.items())
 
 
 def _parts(facts: Sequence[Facts]) -> dict[str, dict[str, None]]:

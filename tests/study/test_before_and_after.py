@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import math
+import re
 
 import pytest
 from rich.console import Console
 
 from simlora.latency import load_profile
 from simlora.study.experiment import read_study
+from simlora.study.fitted import fitted
 from simlora.study.grid import build_grid
+from simlora.study.numbers import written
 from simlora.study.overrides import parse_setting
 from simlora.study.regime import regime_table, regimes, survey
 from simlora.study.tables import tables
@@ -78,8 +81,8 @@ def test_figures_and_ratios_to_the_first():
     assert "90.0%" in text
     assert "20.0%" in text
     ratios = text.partition("ratio to one")[2]
-    assert "2*" in ratios
-    assert "2 to 2" in ratios
+    assert "2.00*" in ratios
+    assert "2.00 to 2.00" in ratios
 
 
 def test_the_share_of_the_gap_stands_where_a_bound_does():
@@ -94,23 +97,51 @@ def test_the_share_of_the_gap_stands_where_a_bound_does():
 def test_few_seeds_call_nothing_real_and_one_has_no_interval():
     text = text_of(*tables([row("one", 0, 1.0), row("two", 0, 2.0)]))
     assert "one seed: no interval" in text
-    assert "1 to 1" not in text
-    assert "2*" not in text
+    assert "1.00 to 1.00" not in text
+    assert "2.00*" not in text
 
 
 def test_one_seed_is_paired_with_nothing():
     assert "paired" not in text_of(*tables([row("one", 0, 1.0), row("two", 0, 2.0)]))
 
 
-def test_systems_stay_apart_on_a_narrow_terminal():
+@pytest.mark.parametrize("width", [60, 80, 100, 160])
+def test_names_and_numbers_are_whole_on_a_narrow_terminal(width):
     names = ("serverless-lora with one thing", "serverless-lora with another")
-    figures, _ = tables([row(name, seed, 1.0 + seed) for name in names for seed in range(3)])
-    text = text_of(figures, width=80)
-    first_cells = [line.split("│")[1].strip() for line in text.splitlines() if line.startswith("│")]
+    figures, _ = tables([row(name, seed, 1234.5 + seed) for name in names for seed in range(3)])
+    texts = [text_of(part, width=width) for part in fitted(figures, width)]
+    assert (len(texts) > 1) == (width < 160)
+    text = "\n".join(texts)
     assert "…" not in text
-    assert {len(line) for line in text.splitlines() if line.startswith("│")} == {len(text.splitlines()[1])}
-    assert all(line.endswith("│") for line in text.splitlines() if line.startswith("│"))
-    assert "".join(first_cells).replace(" ", "") == "".join(names).replace(" ", "")
+    assert max(map(len, text.splitlines())) <= width
+    assert re.findall(r"1,23\d to 1,23\d", text) == re.findall(r"1,23\d to 1,23\d", text_of(figures))
+    for part in texts:
+        first_cells = [line.split("│")[1].strip() for line in part.splitlines() if line.startswith("│")]
+        assert "".join(first_cells).replace(" ", "") == "".join(names).replace(" ", "")
+
+
+def test_a_table_that_fits_is_as_it_was():
+    figures, _ = tables([row(name, seed, 1.0) for name in ("one", "two") for seed in range(3)])
+    assert list(fitted(figures, 200)) == [figures]
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "text"),
+    [
+        (2234.4, ".3g", "2,234"),
+        (1.0, ".3g", "1.00"),
+        (0.9996, ".3g", "1.00"),
+        (0.0123456, ".3g", "0.0123"),
+        (123.4, ".3g", "123"),
+        (-5.678, "+.3g", "-5.68"),
+        (5.678, "+.3g", "+5.68"),
+        (0.0, ".3g", "0"),
+        (1.5e-9, ".3g", "1.5e-09"),
+        (0.1234, ".1%", "12.3%"),
+    ],
+)
+def test_numbers_keep_their_digits_and_have_no_exponent(value, form, text):
+    assert written(value, form) == text
 
 
 def test_finished_is_a_column_only_where_something_is_not():
@@ -148,3 +179,13 @@ def test_the_trust_box(folder):
     assert f"{cells[1].system} 1.50%" in text
     assert "real: Azure, 8 segments v1..." in text
     assert text.index("measured") < text.index("assumption")
+
+
+def test_the_trust_box_names_every_part_by_its_whole(folder):
+    cells = build_grid(read_study(folder.file)).cells[:1]
+    parts = [f"{whole}: {part}" for whole in ("kernels", "engine") for part in "abcdefgh"]
+    trust = [{"part": part, "label": "derived", "source": "", "error": "", "valid": ""} for part in ("gpu", *parts)]
+    text = text_of(trust_box(cells, [{"trust": trust, "out_of_range": {"calls": 1, "out": 0}, "workload": "w"}]))
+    assert "derived (17)" in text
+    for line in ("gpu ", "kernels: a, b, c, d, e, f, g, h ", "engine: a, b, c, d, e, f, g, h "):
+        assert f"│ {line}" in text
