@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.table import Table
 
 UNBOUNDED = 100_000
@@ -23,14 +23,16 @@ def stdout() -> Console:
     return Console(highlight=False, width=None if has_width else UNBOUNDED)
 
 
-def show(*tables: Table) -> None:
-    """Print tables so that they fit."""
+def show(*parts: RenderableType) -> None:
+    """Print tables so that they fit, and what stands between them."""
+    from rich.table import Table
+
     from simlora.study.fitted import fitted
 
     console = stdout()
-    for table in tables:
-        for part in fitted(table, console.width):
-            console.print(part)
+    for part in parts:
+        for shown in fitted(part, console.width) if isinstance(part, Table) else (part,):
+            console.print(shown)
 
 
 def stderr() -> Console:
