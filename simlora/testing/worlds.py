@@ -40,7 +40,7 @@ class World:
     bound: dict[int, FrozenQueues]
     arrivals: Sequence[tuple[Function, float]]
     estimates: TableEstimates
-    requests: int
+    requests: int = 0
 
     def context(self) -> PolicyContext:
         """A fresh context, its forecast fed with the arrivals so far."""
