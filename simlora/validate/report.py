@@ -67,8 +67,8 @@ def _lines(
         + (f"**Changed since: {', '.join(altered)}.**" if altered else "The prediction is as it was sealed."),
         "",
         f"Device: {', '.join(dict.fromkeys(facts['gpu_models']))}; profile `{facts['profile']}` under engine "
-        f"`{facts['engine']}`. Only isolated micro-benchmarks enter a profile; queueing, contention, batching and cold paths "
-        "under load are predicted.",
+        f"`{facts['engine']}`. Only isolated micro-benchmarks enter a profile; queueing, contention, batching and "
+        "cold paths under load are predicted.",
         f"Events came {facts['lateness_p50_s'] * 1e3:.2f} ms late in the median, "
         f"{facts['lateness_p99_s'] * 1e3:.1f} ms at p99.",
         "",
