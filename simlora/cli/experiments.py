@@ -20,6 +20,12 @@ class What(StrEnum):
     TRACES = "traces"
     PRICES = "prices"
     PROVIDERS = "providers"
+    LENGTHS = "lengths"
+    BACKBONES = "backbones"
+    ENGINES = "engines"
+    LOADERS = "loaders"
+    GPUS = "gpus"
+    NODES = "nodes"
 
 
 def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder, or an empty one.")]) -> None:
@@ -59,7 +65,7 @@ def run(
 
 def list_what(what: Annotated[What, typer.Argument(metavar="|".join(What))]) -> None:
     """What an experiment file can name."""
-    from simlora.cli import catalogue
+    from simlora.cli import catalogue, parts
     from simlora.study.console import show
 
     table = {
@@ -69,5 +75,11 @@ def list_what(what: Annotated[What, typer.Argument(metavar="|".join(What))]) -> 
         What.TRACES: catalogue.traces,
         What.PRICES: catalogue.prices,
         What.PROVIDERS: catalogue.providers,
+        What.LENGTHS: parts.lengths,
+        What.BACKBONES: parts.backbones,
+        What.ENGINES: parts.engines,
+        What.LOADERS: parts.loaders,
+        What.GPUS: parts.gpus,
+        What.NODES: parts.nodes,
     }[what]()
     show(table)

@@ -16,9 +16,9 @@ CATALOGUE = Path(__file__).with_name("backbones.json")
 PARAM_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4}
 
 
-def list_backbones() -> list[str]:
-    """Names of the shipped backbones."""
-    return sorted(_catalogue())
+def list_backbones() -> dict[str, str]:
+    """The shipped backbones by name, each with where its numbers are from."""
+    return {name: config["source"] for name, config in sorted(_catalogue().items())}
 
 
 @cache

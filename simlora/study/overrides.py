@@ -19,6 +19,7 @@ from simlora.errors import ConfigError, did_you_mean
 from simlora.study.document import Document
 from simlora.study.generated import GeneratedFunctions
 from simlora.systems.config import SystemConfig, override
+from simlora.workload.catalogue import trace_keys
 
 PLAIN_KEYS = ("cell_timeout_s", "functions", "horizon_s", "prices", "profile", "provider", "seeds", "slo")
 SCENARIO_KEYS = ("cluster", "duration_s", "functions", "lengths", "rate_scale", "trace")
@@ -107,6 +108,9 @@ def put(table: dict[str, Any], key: str, value: Any, where: str) -> None:
         table["functions"] = {**table["functions"], rest: value}
     elif head == "scenario" and rest:
         entries, inner = _entries(table.get("scenario", []), rest)
+        if inner in trace_keys():
+            of_trace = f"{key.removesuffix(inner)}trace.{inner}"
+            raise ConfigError(f'{where}: no key "{key}"; it is one of the trace: did you mean "{of_trace}"?')
         _check(inner, SCENARIO_KEYS, key, where)
         for entry in entries:
             _put_in_scenario(entry, inner, value)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MINUTE_S = 60.0
 UNNAMED_FUNCTIONS = 8
 MOST_ROWS, FEWER_ROWS = 40, 20
+COV = "CoV and class: of the times between requests, estimated from counts per minute as InstaInfer's authors do"
 FILES = (".csv", ".csv.gz", ".parquet")
 
 
@@ -116,7 +117,7 @@ def traffic_table(traffic: Traffic) -> Table:
         silent = sum(one.requests == 0 for one in every)
         name = f"{len(every) - len(shown)} others" + (f", {silent} without requests" if silent else "")
         table.add_row(name, f"{rest:,}", written(rest / traffic.duration_s), f"{rest / len(traffic.workload):.1%}")
-    table.caption = traffic.workload.provenance
+    table.caption = f"{traffic.workload.provenance}\n{COV}"
     return table
 
 

@@ -139,6 +139,12 @@ def list_traces(data_dir: Path | None = None) -> list[TraceInfo]:
     ]
 
 
+def trace_keys() -> list[str]:
+    """Every key that some named trace has."""
+    keys = [key for entry in _CATALOGUE.values() for key in entry.source.model_fields if key not in entry.fixed]
+    return list(dict.fromkeys(keys))
+
+
 def make_source(trace: str | Mapping[str, Any]) -> TraceSource:
     """The source of a name, a file's path, or a table with ``name`` and keys.
 

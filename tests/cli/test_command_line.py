@@ -57,19 +57,27 @@ def test_run_without_its_figures_imports_no_plotting(tmp_path):
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
 
 
-@pytest.mark.parametrize("what", ["systems", "policies", "profiles", "traces", "prices", "providers"])
+LISTED = {
+    "systems": "serverless-lora",
+    "policies": "pckp",
+    "profiles": "l40s",
+    "traces": "model/azure-2019-bursty",
+    "prices": "alibaba-fc-2024-08",
+    "providers": "runpod-flex",
+    "lengths": "openai/grade-school-math",
+    "backbones": "6,738 million",
+    "engines": "vllm-0.8.5",
+    "loaders": "GB/s from ssd",
+    "gpus": "864 GB/s",
+    "nodes": "g6e.24xlarge",
+}
+
+
+@pytest.mark.parametrize("what", LISTED)
 def test_list(tmp_path, what):
     found = simlora("list", what, cwd=tmp_path)
     assert found.returncode == 0
-    expected = {
-        "systems": "serverless-lora",
-        "policies": "pckp",
-        "profiles": "l40s",
-        "traces": "model/azure-2019-bursty",
-        "prices": "alibaba-fc-2024-08",
-        "providers": "runpod-flex",
-    }
-    assert expected[what] in found.stdout
+    assert LISTED[what] in found.stdout
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +139,8 @@ def test_the_folder_runs_and_its_results_can_be_looked_at(started):
 BAD = [
     (("run", "nothing.toml"), "nothing.toml: No such file"),
     (("run", "experiment.toml", "--set", "cluster.node=1"), 'did you mean "cluster.nodes"'),
+    (("run", "experiment.toml", "--set", "scenario.rate_per_s=1"), 'did you mean "scenario.trace.rate_per_s"'),
+    (("run", "experiment.toml", "--set", "scenario.bursty.cv=1"), 'did you mean "scenario.bursty.trace.cv"'),
     (("run", "experiment.toml", "--set", "scenario.trace=gama"), 'did you mean "gamma"'),
     (("compare", "nowhere"), "nowhere: no such results folder"),
     (("plot", "nowhere"), "nowhere: no such results folder"),
@@ -189,6 +199,7 @@ def test_traces_can_be_looked_at_and_made_files(started, tmp_path):
     assert simlora("trace", "convert", "model/azure-2019-bursty", made, *options, cwd=tmp_path).returncode == 0
     shown = simlora("trace", "info", made, "--duration-s", "3600", cwd=tmp_path)
     assert "chat-a" in shown.stdout
+    assert "CoV and class: of the times between requests" in " ".join(shown.stdout.split())
     replayed = simlora("trace", "convert", made, tmp_path / "t.jsonl", "--to", "timed-trace", cwd=tmp_path)
     assert "timed_trace --self-timed" in replayed.stdout
     replica = tmp_path / "r.csv"

@@ -103,3 +103,9 @@ def make_lengths(lengths: str | Mapping[str, Any]) -> LengthSampler:
     """The sampler of a name or a table with ``name`` and its keys; raises :class:`~simlora.errors.ConfigError`."""
     made: Any = read_options("lengths", lengths, {name: entry[:2] for name, entry in LENGTHS.items()})
     return made  # type: ignore[no-any-return]
+
+
+def source_of(name: str) -> str:
+    """Where the lengths of a named sampler come from."""
+    table = LENGTHS[name][1].get("table")
+    return str(load_lengths(lengths_path(table)).provenance["origin"]) if table else "its keys"
