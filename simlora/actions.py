@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from simlora.entities import Backbone, Function, QueuedRequest, Tier
 
 if TYPE_CHECKING:
-    from simlora.views import ContainerView, GpuView, InstanceView
+    from simlora.views import ContainerView, GpuView, InstanceView, PlaceView
 
 
 class Binding(StrEnum):
@@ -81,10 +81,25 @@ Route = ToInstance | ColdStart | Hold | Reject
 
 
 class Placement(NamedTuple):
-    """Where an instance goes: a GPU, and an idle container there to reuse (``None``: create one)."""
+    """Where an instance goes: a GPU, and an idle container there to reuse (``None``: create one).
+
+    One of a backbone that is split needs more: ``others`` of the same place, in its order.
+    """
 
     gpu: GpuView
     container: ContainerView | None = None
+    others: Sequence[GpuView] = ()
+
+    @property
+    def gpus(self) -> tuple[GpuView, ...]:
+        """All GPUs, the first one first."""
+        return (self.gpu, *self.others)
+
+    @classmethod
+    def at(cls, place: PlaceView | ContainerView, container: ContainerView | None = None) -> Placement:
+        """All GPUs of a place, or of a container."""
+        first, *others = place.gpus
+        return cls(first, container, tuple(others))
 
 
 class Start(NamedTuple):

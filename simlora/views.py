@@ -101,8 +101,20 @@ class GpuView(Protocol):
     def backbones(self) -> Mapping[Backbone, BackboneView]: ...
 
 
+class PlaceView(Protocol):
+    """A GPU, or several of one node that together hold an instance; ``gpu`` is the first."""
+
+    @property
+    def gpu(self) -> GpuView: ...
+    @property
+    def gpus(self) -> Sequence[GpuView]: ...
+
+
 class BackboneView(Protocol):
-    """A backbone process: one copy of the weights on one GPU, mapped by functions of several instances."""
+    """A backbone process: one copy of the weights on one GPU, mapped by functions of several instances.
+
+    That of a backbone over several GPUs is the same one on each of them, ``bytes`` being those on each.
+    """
 
     @property
     def backbone(self) -> Backbone: ...
@@ -119,12 +131,14 @@ class BackboneView(Protocol):
 
 
 class ContainerView(Protocol):
-    """A sandbox on a host with a view of one GPU and a host-memory limit."""
+    """A sandbox on a host with a view of one GPU, or of several, and a host-memory limit; ``gpu`` is the first."""
 
     @property
     def id(self) -> int: ...
     @property
     def gpu(self) -> GpuView: ...
+    @property
+    def gpus(self) -> Sequence[GpuView]: ...
     @property
     def free_bytes(self) -> int: ...
     @property
@@ -141,14 +155,22 @@ class InstanceView(Protocol):
     @property
     def backbone(self) -> Backbone: ...
     @property
-    def gpu(self) -> GpuView: ...
+    def gpu(self) -> GpuView:
+        """The first of its GPUs."""
+        ...
+
+    @property
+    def gpus(self) -> Sequence[GpuView]:
+        """All of them; each holds an equal part of the backbone and of KV."""
+        ...
+
     @property
     def container(self) -> ContainerView: ...
     @property
     def state(self) -> InstanceState: ...
     @property
     def done(self) -> Mapping[str, int]:
-        """Start-up stages it has behind it, with the device bytes each holds."""
+        """Start-up stages it has behind it, with the device bytes each holds on each of its GPUs."""
         ...
 
     @property
@@ -173,7 +195,7 @@ class InstanceView(Protocol):
 
     @property
     def device_bytes(self) -> int:
-        """Bytes of its GPU that it holds."""
+        """Bytes of each of its GPUs that it holds."""
         ...
 
     @property
@@ -228,6 +250,10 @@ class ClusterView(Protocol):
     @property
     def idle_containers(self) -> Mapping[int, ContainerView]:
         """Containers in which nothing runs or starts for work; pre-loads may be under way in them."""
+        ...
+
+    def places(self, gpus: int) -> Sequence[PlaceView]:
+        """Where an instance on so many GPUs can go: each GPU, or blocks of GPUs of one node, none in two of them."""
         ...
 
     def instances_of(self, function: Function) -> Mapping[int, InstanceView]:

@@ -29,6 +29,14 @@ class Segment(Protocol):
     def ended(self, first_step_s: float) -> None: ...
 
 
+class Paced(Protocol):
+    """A clock as slow as the GPUs on which its runs are guests."""
+
+    def pace(self) -> None:
+        """The slowdown of one of them may have changed."""
+        ...
+
+
 class Run:
     """A segment on the clock; ``next_step`` is the step whose end the clock looks out for."""
 
@@ -49,13 +57,25 @@ class Run:
 class GpuClock:
     """Runs the segments of one GPU; ``stepwise`` looks at every step boundary on the way, which changes nothing."""
 
-    __slots__ = ("_contention", "_env", "_next", "_runs", "_since_s", "_slowdown", "_stepwise", "_timer", "_v")
+    __slots__ = (
+        "_contention",
+        "_env",
+        "_guests",
+        "_next",
+        "_runs",
+        "_since_s",
+        "_slowdown",
+        "_stepwise",
+        "_timer",
+        "_v",
+    )
 
     def __init__(self, env: simpy.Environment, contention: Contention, stepwise: bool):
         self._env = env
         self._contention = contention
         self._stepwise = stepwise
         self._runs: list[Run] = []
+        self._guests: dict[Paced, Segment] = {}
         self._v = 0.0
         self._since_s = 0.0
         self._slowdown = 1.0
@@ -94,7 +114,9 @@ class GpuClock:
 
     def _share(self) -> None:
         runs = self._runs
-        if len(runs) > 1:
+        if self._guests:
+            self._share_with_guests()
+        elif len(runs) > 1:
             shares = 0.0
             for run in runs:
                 shares += run.segment.gpu_share
@@ -102,6 +124,32 @@ class GpuClock:
         else:
             self._slowdown = 1.0
         self._arm()
+
+    # ------------------------------------------------------------------ runs on several GPUs, one of which this is
+
+    @property
+    def slowdown(self) -> float:
+        """How many times slower than alone everything on this GPU is now."""
+        return self._slowdown
+
+    def admit(self, clock: Paced, segment: Segment) -> None:
+        """A segment whose own clock is ``clock`` runs here too, and has its share."""
+        self._advance(self._now_v())
+        self._guests[clock] = segment
+        self._share()
+
+    def dismiss(self, clock: Paced) -> None:
+        """It has ended."""
+        self._advance(self._now_v())
+        del self._guests[clock]
+        self._share()
+
+    def _share_with_guests(self) -> None:
+        segments = [*(run.segment for run in self._runs), *self._guests.values()]
+        shares = sum(segment.gpu_share for segment in segments)
+        self._slowdown = self._contention.slowdown(shares, len(segments)) if len(segments) > 1 else 1.0
+        for clock in self._guests:
+            clock.pace()
 
     def _arm(self) -> None:
         """Set the timer for the next boundary; ties go to the run that began first."""

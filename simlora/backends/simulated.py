@@ -11,6 +11,7 @@ from simlora.backends.base import PrefillChunk, Task
 from simlora.backends.decoding import Decoding
 from simlora.backends.draws import spread
 from simlora.backends.gpu_clock import GpuClock
+from simlora.backends.joint_clock import JointClock
 from simlora.backends.segments import SimulatedRun, StepModel
 from simlora.cluster.hardware import Gpu, Node
 from simlora.cluster.links import Link, Transfer
@@ -34,31 +35,35 @@ class Pause:
 
 
 class Move:
-    """Fixed seconds, then bytes over links: implements :class:`simlora.backends.base.Task`."""
+    """Fixed seconds, then as many bytes over each of some ways: implements :class:`simlora.backends.base.Task`."""
 
-    __slots__ = ("_began_s", "_env", "_stopped", "_transfer", "done")
+    __slots__ = ("_began_s", "_env", "_stopped", "_under_way", "done")
 
     def __init__(
-        self, env: simpy.Environment, fixed_s: float, size_bytes: int, links: Sequence[Link], cap_per_s: float
+        self, env: simpy.Environment, fixed_s: float, size_bytes: int, ways: Sequence[Sequence[Link]], cap_per_s: float
     ):
         self._env = env
         self._began_s = env.now
         self._stopped = False
-        self._transfer: Transfer | None = None
+        self._under_way: dict[int, Transfer] = {}
         self.done = env.event()
-        env.timeout(fixed_s).callbacks.append(partial(self._begin, size_bytes, links, cap_per_s))
+        env.timeout(fixed_s).callbacks.append(partial(self._begin, size_bytes, ways, cap_per_s))
 
-    def _begin(self, size_bytes: int, links: Sequence[Link], cap_per_s: float, timer: simpy.Event) -> None:
+    def _begin(self, size_bytes: int, ways: Sequence[Sequence[Link]], cap_per_s: float, timer: simpy.Event) -> None:
         if not self._stopped:
-            self._transfer = Transfer(self._env, size_bytes, links, cap_per_s, self._arrived)
+            for at, links in enumerate(ways):
+                arrived = partial(self._arrived, at)
+                self._under_way[at] = Transfer(self._env, size_bytes, links, cap_per_s, arrived)
 
-    def _arrived(self) -> None:
-        self.done.succeed(self._env.now - self._began_s)
+    def _arrived(self, at: int) -> None:
+        del self._under_way[at]
+        if not self._under_way:
+            self.done.succeed(self._env.now - self._began_s)
 
     def stop(self) -> None:
         self._stopped = True
-        if self._transfer is not None and not self.done.triggered:
-            self._transfer.stop()
+        for transfer in self._under_way.values():
+            transfer.stop()
 
 
 class SimulatedBackend:
@@ -94,7 +99,9 @@ class SimulatedBackend:
         self._seed = seed
         self._clocks = [GpuClock(env, contention, stepwise) for _ in gpus]
         self._produced: dict[int, int] = {}
-        self._batches: dict[int, tuple[StepModel, Decoding]] = {}
+        self._contention = contention
+        self._stepwise = stepwise
+        self._batches: dict[int, tuple[StepModel, Decoding, GpuClock]] = {}
         self.steps = 0
         self.runs = 0
 
@@ -107,50 +114,55 @@ class SimulatedBackend:
             if stage.shared_s is not None and stage.moves:
                 fixed_s = stage.shared_s
             return Pause(self._env, fixed_s)
-        return self._load(artifact, source, instance.gpu, fixed_s)
+        return self._load(artifact, source, instance.gpus, fixed_s)
 
     def load_backbone(self, process: BackboneProcess, stage: Stage, checkpoint: Artifact, source: Tier) -> Move:
-        return self._load(checkpoint, source, process.gpu, stage.seconds)
+        return self._load(checkpoint, source, process.place.gpus, stage.seconds)
 
     def load_adapter(self, instance: Instance, function: Function, source: Tier) -> Move:
-        return self._load(function.adapter, source, instance.gpu, 0.0)
+        return self._load(function.adapter, source, instance.gpus, 0.0)
 
     def fetch(self, artifact: Artifact, node: Node) -> Move:
         path = self._loaders[artifact.kind].between(Tier.REMOTE, Tier.SSD)
-        return self._move(artifact, (node.remote,), path.bytes_per_s, path.fixed_s)
+        return Move(self._env, path.fixed_s, artifact.bytes, [(node.remote,)], path.bytes_per_s)
 
-    def _load(self, artifact: Artifact, source: Tier, gpu: Gpu, fixed_s: float) -> Move:
+    def _load(self, artifact: Artifact, source: Tier, gpus: Sequence[Gpu], fixed_s: float) -> Move:
+        """A checkpoint in equal parts, an adapter whole to each GPU."""
         path = self._loaders[artifact.kind].between(source, Tier.DEVICE)
+        whole = artifact.kind is not ArtifactKind.BACKBONE
         # An adapter's file is small and read between those of checkpoints: it neither queues for storage nor slows it.
-        reads = source is Tier.SSD and artifact.kind is ArtifactKind.BACKBONE
-        links = (gpu.node.storage, gpu.bus) if reads else (gpu.bus,)
-        return self._move(artifact, links, path.bytes_per_s, fixed_s + path.fixed_s)
-
-    def _move(self, artifact: Artifact, links: Sequence[Link], cap_per_s: float, fixed_s: float) -> Move:
-        return Move(self._env, fixed_s, artifact.bytes, links, cap_per_s)
+        reads = source is Tier.SSD and not whole
+        ways = [(gpu.node.storage, gpu.bus) if reads else (gpu.bus,) for gpu in gpus]
+        size_bytes = artifact.bytes if whole else -(-artifact.bytes // len(gpus))
+        return Move(self._env, fixed_s + path.fixed_s, size_bytes, ways, path.bytes_per_s)
 
     # ------------------------------------------------------------------ steps
 
-    def _batch(self, instance: Instance) -> tuple[StepModel, Decoding]:
+    def _batch(self, instance: Instance) -> tuple[StepModel, Decoding, GpuClock]:
         batch = self._batches.get(instance.id)
         if batch is None:
             decoding = Decoding(self._output_tokens, self._as_one, self._produced, self._prefill_alone)
-            batch = self._model_of(instance), decoding
-            self._batches[instance.id] = batch
+            batch = self._batches[instance.id] = self._model_of(instance), decoding, self._clock(instance)
         return batch
 
+    def _clock(self, instance: Instance) -> GpuClock:
+        first, *others = (self._clocks[gpu.index] for gpu in instance.gpus)
+        if not others:
+            return first
+        return JointClock(self._env, self._contention, self._stepwise, [first, *others])
+
     def set_mode(self, instance: Instance, merged: Function | None) -> Pause:
-        model, decoding = self._batch(instance)
+        model, decoding, _ = self._batch(instance)
         decoding.serve_only(merged)
         switches = (instance.merged is not None) + (merged is not None)
         return Pause(self._env, switches * model.switch_s)
 
     def run(self, instance: Instance, prefill: Sequence[PrefillChunk], at_most: int) -> SimulatedRun:
-        batch = self._batch(instance)
+        model, decoding, clock = self._batch(instance)
         adapters, rank = _adapters_in_use(instance)
         assisted = self._assists and any(instance.adapters[function] for function in instance.loading)
-        run = SimulatedRun(self._env, *batch, prefill, at_most, adapters, rank, assisted)
-        run.start(self._clocks[instance.gpu.index], self._count)
+        run = SimulatedRun(self._env, model, decoding, prefill, at_most, adapters, rank, assisted)
+        run.start(clock, self._count)
         return run
 
     def _count(self, steps: int) -> None:

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import simpy
 
-from simlora.cluster.hardware import CheckpointCache, Gpu, Node
+from simlora.cluster.hardware import CheckpointCache, Gpu, Node, Place
 from simlora.cluster.links import Discipline, Link
 from simlora.cluster.machines import Machines
 from simlora.cluster.memory import Memory
 from simlora.cluster.processes import BackboneProcess, Container, Instance
 from simlora.cluster.queues import Queues
 from simlora.entities import Backbone, Function
-from simlora.views import InstanceState, InstanceView
+from simlora.views import GpuView, InstanceState, InstanceView
 
 
 class Cluster:
@@ -47,6 +47,8 @@ class Cluster:
         self._ids = {"instance": 0, "container": 0, "backbone": 0}
         for kind in machines:
             self._add_nodes(kind, use_gpus, has_all, host_cache_fraction, storage)
+        self._places: dict[int, tuple[Place, ...]] = {}
+        self._place_of: dict[tuple[int, ...], Place] = {}
         for reserved in self.gpus[:reserved_gpus]:
             reserved.reserved = True
 
@@ -98,6 +100,14 @@ class Cluster:
     def now_s(self) -> float:
         return self._env.now
 
+    def places(self, gpus: int) -> Sequence[Place]:
+        found = self._places.get(gpus)
+        if found is None:
+            firsts = ((node, first) for node in self.nodes for first in range(0, len(node.gpus) - gpus + 1, gpus))
+            found = self._places[gpus] = tuple(Place(node.gpus[first : first + gpus]) for node, first in firsts)
+            self._place_of |= {tuple(gpu.index for gpu in place.gpus): place for place in found}
+        return found
+
     def instances_of(self, function: Function) -> Mapping[int, Instance]:
         return self._instances[function]
 
@@ -124,15 +134,26 @@ class Cluster:
         """The instance behind a view of it."""
         return self.gpus[instance.gpu.index].instances[instance.id]
 
-    def add_container(self, gpu: Gpu, limit_bytes: int) -> Container:
+    def place_of(self, gpus: Sequence[GpuView]) -> Place:
+        """The place that these GPUs are; :class:`KeyError` if they are none."""
+        place = self._place_of[tuple(gpu.index for gpu in gpus)]
+        if place.gpus != tuple(gpus):
+            raise KeyError(gpus)
+        return place
+
+    def add_container(self, place: Place, limit_bytes: int) -> Container:
         """A new, empty container."""
-        container = Container(self._next_id("container"), gpu, limit_bytes)
-        self.containers[container.id] = gpu.containers[container.id] = container
+        container = Container(self._next_id("container"), place, limit_bytes)
+        self.containers[container.id] = container
+        for gpu in place.gpus:
+            gpu.containers[container.id] = container
         return container
 
     def remove_container(self, container: Container) -> None:
         """The container ends; it must be empty."""
-        del self.containers[container.id], container.gpu.containers[container.id]
+        del self.containers[container.id]
+        for gpu in container.gpus:
+            del gpu.containers[container.id]
         self.idle_containers.pop(container.id, None)
 
     def add_instance(self, function: Function | None, backbone: Backbone, container: Container) -> Instance:
@@ -140,7 +161,9 @@ class Cluster:
         name = function.id if function is not None else backbone.name
         ordinal = self._started[name] = self._started.get(name, -1) + 1
         instance = Instance(self._next_id("instance"), function, backbone, container, ordinal)
-        container.instances[instance.id] = container.gpu.instances[instance.id] = instance
+        container.instances[instance.id] = instance
+        for gpu in container.gpus:
+            gpu.instances[instance.id] = instance
         for served in (function,) if function is not None else self.functions:
             if instance.serves(served):
                 self._instances[served][instance.id] = instance
@@ -149,21 +172,25 @@ class Cluster:
     def remove_instance(self, instance: Instance) -> None:
         """The process ends."""
         instance.state = InstanceState.STOPPED
-        del instance.container.instances[instance.id], instance.gpu.instances[instance.id]
+        del instance.container.instances[instance.id]
+        for gpu in instance.gpus:
+            del gpu.instances[instance.id]
         for served in (instance.function,) if instance.function is not None else self.functions:
             self._instances[served].pop(instance.id, None)
 
-    def add_backbone(self, gpu: Gpu, backbone: Backbone, size_bytes: int) -> BackboneProcess:
-        """A backbone process on ``gpu``, not yet loaded, its memory taken."""
-        gpu.memory.take(size_bytes)
-        process = BackboneProcess(self._next_id("backbone"), gpu, backbone, size_bytes, self._env.now)
-        gpu.backbones[backbone] = process
+    def add_backbone(self, place: Place, backbone: Backbone, size_bytes: int) -> BackboneProcess:
+        """A backbone process at ``place``, not yet loaded, ``size_bytes`` of each GPU taken."""
+        place.memory.take(size_bytes)
+        process = BackboneProcess(self._next_id("backbone"), place, backbone, size_bytes, self._env.now)
+        for gpu in place.gpus:
+            gpu.backbones[backbone] = process
         return process
 
     def remove_backbone(self, process: BackboneProcess) -> None:
         """The backbone process ends and its memory is free."""
-        del process.gpu.backbones[process.backbone]
-        process.gpu.memory.give(process.bytes)
+        for gpu in process.place.gpus:
+            del gpu.backbones[process.backbone]
+        process.place.memory.give(process.bytes)
 
     def count_bound(self, function: Function, change: int) -> None:
         """One more or fewer request of ``function`` bound to an instance and not finished."""
@@ -178,7 +205,7 @@ class Cluster:
             instances = list(gpu.instances.values())
             gpu.memory.check(sum(i.device_bytes for i in instances) + sum(b.bytes for b in gpu.backbones.values()))
             for instance in instances:
-                if instance.kv is not gpu.memory:
+                if isinstance(instance.kv, Memory) and instance.kv is not gpu.memory:
                     paged = instance.adapter_memory is instance.kv
                     instance.kv.check(sum(instance.held.values()) + (instance.adapter_bytes if paged else 0))
                     if not paged:
@@ -186,4 +213,5 @@ class Cluster:
         for container in self.containers.values():
             container.memory.check(sum(i.host_bytes for i in container.instances.values()))
         for node in self.nodes:
-            node.memory.check(sum(i.host_bytes for gpu in node.gpus for i in gpu.instances.values()))
+            there = {i.id: i.host_bytes for gpu in node.gpus for i in gpu.instances.values()}
+            node.memory.check(sum(there.values()))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import simpy
 
 from simlora.cluster.links import Link
-from simlora.cluster.memory import Memory
+from simlora.cluster.memory import Alike, Memory
 from simlora.entities import Backbone
 
 if TYPE_CHECKING:
@@ -141,3 +141,21 @@ class Gpu:
 
     def __repr__(self) -> str:
         return f"<GPU {self.index}>"
+
+
+class Place:
+    """Where an instance goes: a GPU, or several of one node, each with an equal part of it.
+
+    ``memory`` is that of each; ``gpu`` the first of them, ``others`` the rest.
+    """
+
+    __slots__ = ("gpu", "gpus", "memory", "others")
+
+    def __init__(self, gpus: Sequence[Gpu]):
+        self.gpus = tuple(gpus)
+        self.gpu, *others = gpus
+        self.others = tuple(others)
+        self.memory = Alike([gpu.memory for gpu in gpus]) if others else self.gpu.memory
+
+    def __repr__(self) -> str:
+        return " and ".join(map(repr, self.gpus))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class AccountingError(RuntimeError):
     """Bytes were taken that are not there, or given back that were not taken: a fault of the engine."""
@@ -37,3 +39,37 @@ class Memory:
         """Raises :class:`AccountingError` unless what is in use is what its holders say they hold."""
         if self.used_bytes != held_bytes:
             raise AccountingError(f"{self.name}: {self.used_bytes} bytes in use, but {held_bytes} held")
+
+
+class Alike:
+    """Memories of which equal amounts are taken and given back, all at once: those of the GPUs that share an instance.
+
+    Free is what is free in every one of them.
+    """
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: Sequence[Memory]):
+        self._parts = parts
+
+    @property
+    def capacity_bytes(self) -> int:
+        return min(part.capacity_bytes for part in self._parts)
+
+    @property
+    def free_bytes(self) -> int:
+        return min(part.free_bytes for part in self._parts)
+
+    @property
+    def used_bytes(self) -> int:
+        return max(part.used_bytes for part in self._parts)
+
+    def take(self, size_bytes: int) -> None:
+        """Raises :class:`AccountingError` if that much is not free in each."""
+        for part in self._parts:
+            part.take(size_bytes)
+
+    def give(self, size_bytes: int) -> None:
+        """Raises :class:`AccountingError` if that much is not in use in each."""
+        for part in self._parts:
+            part.give(size_bytes)

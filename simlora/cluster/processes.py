@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import simpy
 
-from simlora.cluster.hardware import Gpu
-from simlora.cluster.memory import Memory
+from simlora.cluster.hardware import Gpu, Place
+from simlora.cluster.memory import Alike, Memory
 from simlora.cluster.queues import Queues
 from simlora.entities import ArtifactKind, Backbone, Function, QueuedRequest, Tier
 from simlora.views import InstanceState
@@ -56,13 +56,15 @@ class Running:
 
 
 class Container:
-    """A sandbox on a host with a view of one GPU: implements :class:`simlora.views.ContainerView`."""
+    """A sandbox on a host with a view of a place's GPUs: implements :class:`simlora.views.ContainerView`."""
 
-    __slots__ = ("gpu", "id", "instances", "keep_until_s", "memory", "watched_s")
+    __slots__ = ("gpu", "gpus", "id", "instances", "keep_until_s", "memory", "place", "watched_s")
 
-    def __init__(self, id_: int, gpu: Gpu, limit_bytes: int):
+    def __init__(self, id_: int, place: Place, limit_bytes: int):
         self.id = id_
-        self.gpu = gpu
+        self.place = place
+        self.gpu = place.gpu
+        self.gpus = place.gpus
         self.memory = Memory(f"container {id_}", limit_bytes)
         self.instances: dict[int, Instance] = {}
         self.keep_until_s = float("inf")
@@ -82,16 +84,30 @@ class Container:
 
 
 class BackboneProcess:
-    """One copy of a backbone on one GPU, mapped by instances: implements :class:`simlora.views.BackboneView`.
+    """One copy of a backbone at one place, mapped by instances: implements :class:`simlora.views.BackboneView`.
 
-    ``loading`` is set by the first mapper that gets to it; ``active`` counts mappers whose batch runs.
+    ``bytes`` are those on each GPU; ``loading`` is set by the first mapper that gets to it; ``active`` counts mappers
+    whose batch runs.
     """
 
-    __slots__ = ("active", "backbone", "bytes", "gpu", "id", "loaded", "loading", "mappers", "since_s", "unmapped_s")
+    __slots__ = (
+        "active",
+        "backbone",
+        "bytes",
+        "gpu",
+        "id",
+        "loaded",
+        "loading",
+        "mappers",
+        "place",
+        "since_s",
+        "unmapped_s",
+    )
 
-    def __init__(self, id_: int, gpu: Gpu, backbone: Backbone, size_bytes: int, now_s: float):
+    def __init__(self, id_: int, place: Place, backbone: Backbone, size_bytes: int, now_s: float):
         self.id = id_
-        self.gpu = gpu
+        self.place = place
+        self.gpu = place.gpu
         self.backbone = backbone
         self.bytes = size_bytes
         self.loaded = False
@@ -116,13 +132,14 @@ class BackboneProcess:
 class Instance:
     """A function's process, or an engine for all functions of a backbone: :class:`simlora.views.InstanceView`.
 
-    ``held`` maps a request that is bound or running to the bytes of KV it holds; ``reserved`` the stages under way to
-    the device bytes set aside for them; ``upto`` names the stage it is to reach, ``None`` for ready. ``prefilling`` are
-    the running requests with prompt left to compute; ``own_container`` holds until it is first idle, if the container
-    was created for it; ``task`` is a stage or load under way, ``run`` the segment that runs. Of an engine for many
-    functions, ``adapters`` counts the running requests that use each adapter, the one used least recently first;
-    ``loading`` are those of them on their way, ``planned_loads`` those to begin at the next step boundary, ``parked``
-    the running requests that wait for theirs; ``ranks_in_use`` counts the adapters in use that have arrived.
+    Bytes are those on each of its GPUs. ``held`` maps a request that is bound or running to the bytes of KV it holds;
+    ``reserved`` the stages under way to the device bytes set aside for them; ``upto`` names the stage it is to reach,
+    ``None`` for ready. ``prefilling`` are the running requests with prompt left to compute; ``own_container`` holds
+    until it is first idle, if the container was created for it; ``task`` is a stage or load under way, ``run`` the
+    segment that runs. Of an engine for many functions, ``adapters`` counts the running requests that use each adapter,
+    the one used least recently first; ``loading`` are those of them on their way, ``planned_loads`` those to begin at
+    the next step boundary, ``parked`` the running requests that wait for theirs; ``ranks_in_use`` counts the adapters
+    in use that have arrived.
     """
 
     __slots__ = (
@@ -140,6 +157,7 @@ class Instance:
         "done",
         "function",
         "gpu",
+        "gpus",
         "has_run",
         "held",
         "held_bound_bytes",
@@ -152,11 +170,13 @@ class Instance:
         "last_used_s",
         "leaving",
         "loading",
+        "memory",
         "merged",
         "on_demand",
         "ordinal",
         "own_container",
         "parked",
+        "place",
         "planned_loads",
         "prefilling",
         "process",
@@ -180,7 +200,10 @@ class Instance:
         self.function = function
         self.backbone = backbone
         self.container = container
-        self.gpu = container.gpu
+        self.place = container.place
+        self.gpu: Gpu = container.gpu
+        self.gpus = container.gpus
+        self.memory = container.place.memory
         self.ordinal = ordinal
         self.state = InstanceState.STARTING
         self.done: dict[str, int] = {}
@@ -200,7 +223,7 @@ class Instance:
         self.prefilling: list[Running] = []
         self.decode_steps = 0
         self.chunk_tokens: int | None = None
-        self.kv: Memory = container.gpu.memory
+        self.kv: Memory | Alike = self.memory
         self.held: dict[int, int] = {}
         self.held_bound_bytes = 0
         self.adapters: dict[Function, int] = {}
@@ -232,8 +255,8 @@ class Instance:
 
     @property
     def device_bytes(self) -> int:
-        """Bytes of its GPU that it holds: stages done and reserved, and KV or the pool for it."""
-        kv_bytes = sum(self.held.values()) if self.kv is self.gpu.memory else self.kv.capacity_bytes
+        """Bytes of each of its GPUs that it holds: stages done and reserved, and KV or the pool for it."""
+        kv_bytes = sum(self.held.values()) if self.kv is self.memory else self.kv.capacity_bytes
         return self.stage_bytes + kv_bytes
 
     @property

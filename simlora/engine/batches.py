@@ -71,7 +71,7 @@ class Batches:
         going = len(instance.running)
         if instance.merged is not None:
             going = sum(running.request.function is instance.merged for running in instance.running.values())
-        return going * instance.backbone.kv_bytes_per_token
+        return going * instance.backbone.shard.kv_bytes_per_token
 
     def prefilling(self, instance: Instance) -> int:
         """Requests with prompt left to compute that do not pause."""
@@ -92,7 +92,7 @@ class Batches:
 
     def grow(self, instance: Instance, chunks: Sequence[PrefillChunk], steps: int) -> None:
         """``steps`` steps have been done: every request that decoded holds as many tokens more."""
-        per_token, held = instance.backbone.kv_bytes_per_token, instance.held
+        per_token, held = instance.backbone.shard.kv_bytes_per_token, instance.held
         prefilled = {chunk.request.index: chunk.last for chunk in chunks}
         total = 0
         for index, running in instance.running.items():

@@ -11,7 +11,7 @@ from simlora.cluster.cluster import Cluster
 from simlora.cluster.processes import Instance
 from simlora.cluster.queues import Queues
 from simlora.engine.estimates import ProfileEstimates
-from simlora.entities import ArtifactKind, Function, QueuedRequest, Tier
+from simlora.entities import ArtifactKind, Backbone, Function, QueuedRequest, Tier
 from simlora.errors import PolicyError
 from simlora.views import InstanceState
 
@@ -100,15 +100,25 @@ def check_route_to(policy: Any, instance: Any, function: Function, cluster: Clus
     return found
 
 
-def check_placement(policy: Any, placement: Placement, cluster: Cluster) -> None:
-    """The container is idle and on the GPU named."""
+def check_placement(policy: Any, placement: Placement, backbone: Backbone, cluster: Cluster) -> None:
+    """The GPUs are a place for this backbone; the container is idle and there."""
     if not isinstance(placement, Placement):
         refuse(policy, cluster.now_s, f"a place is a Placement or None (found {placement!r})")
-    gpu, container = placement
-    if not any(found is gpu for found in cluster.gpus):
-        refuse(policy, cluster.now_s, f"places on {gpu}, which is not a GPU of this cluster")
-    if container is not None and (container.id not in cluster.idle_containers or container.gpu is not gpu):
-        refuse(policy, cluster.now_s, f"places in {container}, which is not an idle container of {gpu}")
+    container, gpus = placement.container, placement.gpus
+    cluster.places(backbone.tensor_parallel)
+    try:
+        place = cluster.place_of(gpus)
+    except (AttributeError, KeyError):
+        refuse(policy, cluster.now_s, f"places on {_named(gpus)}, which is not a place of this cluster")
+    if len(gpus) != backbone.tensor_parallel:
+        what = f"{backbone.name}, which goes on {backbone.tensor_parallel} GPUs, on {place}"
+        refuse(policy, cluster.now_s, f"places {what}")
+    if container is not None and (container.id not in cluster.idle_containers or container.gpus != place.gpus):
+        refuse(policy, cluster.now_s, f"places in {container}, which is not an idle container of {place}")
+
+
+def _named(gpus: Sequence[Any]) -> str:
+    return " and ".join(map(repr, gpus))
 
 
 def check_start(policy: Any, start: Start, estimates: ProfileEstimates, cluster: Cluster) -> None:
@@ -120,7 +130,7 @@ def check_start(policy: Any, start: Start, estimates: ProfileEstimates, cluster:
     if estimates.one_for_all is not (start.function is None):
         wants = "engines that serve all functions of a backbone" if estimates.one_for_all else "one function each"
         refuse(policy, now_s, f"starts a process for {start.function}; processes of this system serve {wants}")
-    check_placement(policy, start.placement, cluster)
+    check_placement(policy, start.placement, start.backbone, cluster)
     stages = estimates.stages if start.placement.gpu.reserved else estimates.preloadable
     if start.upto not in stages:
         refuse(policy, now_s, f'starts up to "{start.upto}"; what can be done ahead is {", ".join(stages)}')

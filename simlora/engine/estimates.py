@@ -92,23 +92,24 @@ class ProfileEstimates:
         seconds = self._moves.get(key)
         if seconds is None:
             if self._stages[stage].artifact is ArtifactKind.ADAPTER:
-                loader, size_bytes = self.profile.engine.adapter_loader, function.adapter.bytes
+                loader, size_bytes, parts = self.profile.engine.adapter_loader, function.adapter.bytes, 1
             else:
-                loader, size_bytes = self.system.loader, function.backbone.weights_bytes
-            seconds = self._moves[key] = at.profile.load_s(size_bytes, (source, to), loader, at.node)
+                backbone = function.backbone
+                loader, size_bytes, parts = self.system.loader, backbone.weights_bytes, backbone.tensor_parallel
+            seconds = self._moves[key] = at.profile.load_s(size_bytes, (source, to), loader, at.node, parts)
         return seconds
 
     def stage_host_bytes(self, function: Function, stage: str) -> int:
         return self._stages[stage].host_bytes
 
     def _stage_bytes(self, function: Function) -> dict[str, int]:
-        """Device bytes of each stage in the function's own process."""
+        """Device bytes of each stage in the function's own process, on each of its GPUs."""
         sizes = {stage.name: stage.device_bytes for stage in self.profile.startup}
         for stage in self.profile.startup:
             if stage.artifact is ArtifactKind.BACKBONE:
-                sizes[stage.name] = 0 if stage.name in self.shared_stages else function.backbone.weights_bytes
+                sizes[stage.name] = 0 if stage.name in self.shared_stages else function.backbone.shard.weights_bytes
             elif stage.artifact is ArtifactKind.ADAPTER:
-                sizes[stage.name] = function.adapter.bytes
+                sizes[stage.name] = function.adapter_shard_bytes
         return sizes
 
     def own_bytes(self, function: Function, stage: str) -> int:
@@ -123,7 +124,7 @@ class ProfileEstimates:
     def backbone_process_bytes(self, backbone: Backbone) -> int:
         """Weights, and the context of the process that holds them (assumption: as large as a function's)."""
         context = sum(s.device_bytes for s in self.profile.startup if s.artifact is ArtifactKind.CONTEXT)
-        return backbone.weights_bytes + context
+        return backbone.shard.weights_bytes + context
 
     def start_s(self, function: Function, done: Mapping[str, int], gpu: GpuView | None = None) -> float:
         return sum(self.stage_s(function, stage, gpu) for stage in self.stages if stage not in done)
@@ -151,7 +152,7 @@ class ProfileEstimates:
     def engine_stage_bytes(self, backbone: Backbone, stage: Stage) -> int:
         """Device bytes of a start-up stage of an engine for all functions of ``backbone``: its adapters are slots."""
         if stage.artifact is ArtifactKind.BACKBONE:
-            return backbone.weights_bytes
+            return backbone.shard.weights_bytes
         if stage.artifact is ArtifactKind.CONTEXT:
             step_tokens = self.profile.engine.batching.step_tokens or 0
             return stage.device_bytes + self.engine_model(backbone).activation_bytes(step_tokens)
@@ -167,21 +168,21 @@ class ProfileEstimates:
 
     def slots_bytes(self, backbone: Backbone) -> int:
         """Device bytes of an engine's adapter slots, each as wide as the widest adapter."""
-        widest = max(f.adapter.bytes for f in self._functions if f.backbone is backbone)
+        widest = max(f.adapter_shard_bytes for f in self._functions if f.backbone is backbone)
         return (widest + self.profile.engine.lora.slot_bytes) * self.adapter_slots(backbone)
 
     def adapter_place_bytes(self, function: Function) -> int:
         """Device bytes of an adapter's place in an engine: a slot, or its own."""
         size_bytes = self._place_bytes.get(function)
         if size_bytes is None:
-            size_bytes = function.adapter.bytes
+            size_bytes = function.adapter_shard_bytes
             if not self._paged:
                 size_bytes = self.slots_bytes(function.backbone) // self.adapter_slots(function.backbone)
             self._place_bytes[function] = size_bytes
         return size_bytes
 
     def pool_adapter_bytes(self, function: Function) -> int:
-        return function.adapter.bytes if self._paged else 0
+        return function.adapter_shard_bytes if self._paged else 0
 
     @property
     def all_on_host(self) -> bool:
@@ -235,7 +236,7 @@ class ProfileEstimates:
 
     def _bytes_of_requests(self, function: Function) -> tuple[int, int, int]:
         """What every request of the function holds, then per prompt token, then per token that it may produce."""
-        kv_bytes = function.backbone.kv_bytes_per_token
+        kv_bytes = function.backbone.shard.kv_bytes_per_token
         if self.system.reserve == "prompt":
             sizes = kv_bytes * self.profile.engine.kv.block_tokens, kv_bytes, 0
         else:
@@ -246,5 +247,6 @@ class ProfileEstimates:
     def most_bytes(self, request: QueuedRequest) -> int:
         """Bytes it holds if it produces all the tokens it may."""
         if self.system.reserve == "prompt":
-            return self.request_bytes(request) + request.function.backbone.kv_bytes_per_token * request.max_new_tokens
+            per_token_bytes = request.function.backbone.shard.kv_bytes_per_token
+            return self.request_bytes(request) + per_token_bytes * request.max_new_tokens
         return self.request_bytes(request)

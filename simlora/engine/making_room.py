@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from simlora.actions import Demand, Evict, Eviction, Stop
-from simlora.cluster.hardware import Gpu
+from simlora.cluster.hardware import Gpu, Place
 from simlora.cluster.processes import Instance
 from simlora.engine.checks import check_answer, check_eviction
 from simlora.entities import Tier
@@ -25,23 +25,25 @@ class RoomMaker:
         self._cluster = engine.cluster
         self._offloading = engine.policies["offloading"]
 
-    def make(self, gpu: Gpu, wanted_bytes: int, keep: Instance | None) -> bool:
-        """Whether ``wanted_bytes`` are free on ``gpu``, after evictions if the policy names enough."""
-        short_bytes = wanted_bytes - gpu.memory.free_bytes
-        if short_bytes > 0:
-            self.evict(self._offloading, self._victims(short_bytes, gpu, keep), keep)
-        return wanted_bytes <= gpu.memory.free_bytes
+    def make(self, place: Place, wanted_bytes: int, keep: Instance | None) -> bool:
+        """Whether ``wanted_bytes`` are free on each GPU of ``place``, after evictions if the policy names enough."""
+        for gpu in place.gpus:
+            short_bytes = wanted_bytes - gpu.memory.free_bytes
+            if short_bytes > 0:
+                self.evict(self._offloading, self._victims(short_bytes, gpu, keep), keep)
+        return wanted_bytes <= place.memory.free_bytes
 
-    def make_slot(self, gpu: Gpu, limit: int) -> bool:
-        """Whether fewer than ``limit`` instances are on ``gpu``, after the policy has named some to end if need be.
+    def make_slots(self, place: Place, limit: int) -> bool:
+        """Whether fewer than ``limit`` instances are on each GPU, after the policy has named some to end if need be.
 
         A policy that would only take stages back makes no slot, and is not told to.
         """
-        while len(gpu.instances) >= limit:
-            stops = [victim for victim in self._victims(1, gpu, None) if isinstance(victim, Stop)]
-            if not stops:
-                return False
-            self.evict(self._offloading, stops[:1])
+        for gpu in place.gpus:
+            while len(gpu.instances) >= limit:
+                stops = [victim for victim in self._victims(1, gpu, None) if isinstance(victim, Stop)]
+                if not stops:
+                    return False
+                self.evict(self._offloading, stops[:1])
         return True
 
     def _victims(self, need_bytes: int, gpu: Gpu, keep: Instance | None) -> Sequence[Eviction]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from simlora.cluster.hardware import Gpu
+from simlora.cluster.hardware import Gpu, Place
 from simlora.cluster.memory import Memory
 from simlora.cluster.processes import Container, Instance
 from simlora.entities import ArtifactKind, Backbone, Function, QueuedRequest
@@ -28,11 +28,12 @@ class Reservations:
         self._room_bytes: dict[Function, int] = {}
 
     def can_ever_hold(self, request: QueuedRequest) -> bool:
-        """Whether an otherwise empty GPU has room for the request beside what serves it."""
+        """Whether an otherwise empty place has room for the request beside what serves it."""
         function = request.function
         room_bytes = self._room_bytes.get(function)
         if room_bytes is None:
-            capacity_bytes = max(gpu.capacity_bytes for gpu in self._cluster.gpus)
+            places = self._cluster.places(function.backbone.tensor_parallel)
+            capacity_bytes = max((place.memory.capacity_bytes for place in places), default=0)
             if self._in_process:
                 room_bytes = self._estimates.pool_bytes(function.backbone, capacity_bytes)
             else:
@@ -67,24 +68,25 @@ class Reservations:
         function: Function | None,
         backbone: Backbone,
         container: Container | None,
-        gpu: Gpu,
+        place: Place,
         stages: Sequence[Stage],
         work: Sequence[QueuedRequest],
         keep: Instance | None,
     ) -> bool:
         """Whether the stages and the KV of the work, or at least of its first request, fit, evicting if need be."""
+        gpu, memory = place.gpu, place.memory
         kv_bytes = [] if self._in_process else [self._estimates.request_bytes(request) for request in work]
         own_bytes = self._estimates.pool_bytes(backbone, gpu.capacity_bytes) if function is None and stages else 0
         if stages:
             if not self._fits_host(stages, gpu, container):
                 return False
             own_bytes += sum(self.own_bytes(function, backbone, stage) for stage in stages)
-        if own_bytes + sum(kv_bytes) + self.backbone_bytes(backbone, gpu, stages) <= gpu.memory.free_bytes:
+        if own_bytes + sum(kv_bytes) + self.backbone_bytes(backbone, gpu, stages) <= memory.free_bytes:
             return True
         for kv in dict.fromkeys((sum(kv_bytes), sum(kv_bytes[:1]))):
-            if self._engine.room.make(gpu, own_bytes + kv + self.backbone_bytes(backbone, gpu, stages), keep):
+            if self._engine.room.make(place, own_bytes + kv + self.backbone_bytes(backbone, gpu, stages), keep):
                 # What left may have been the very backbone these stages were to map, or have gone to this host memory.
-                fits = own_bytes + kv + self.backbone_bytes(backbone, gpu, stages) <= gpu.memory.free_bytes
+                fits = own_bytes + kv + self.backbone_bytes(backbone, gpu, stages) <= memory.free_bytes
                 return fits and self._fits_host(stages, gpu, container)
         return False
 
@@ -100,9 +102,9 @@ class Reservations:
         self._engine.usage.account(instance)
         if stages:
             self._take_stages(instance, stages)
-        if self._in_process and instance.kv is instance.gpu.memory:
+        if self._in_process and instance.kv is instance.memory:
             self._take_pool(instance)
-        if instance.kv is instance.gpu.memory:
+        if instance.kv is instance.memory:
             for request in work:
                 if not self.hold(instance, request):
                     break
@@ -110,7 +112,7 @@ class Reservations:
     def _take_stages(self, instance: Instance, stages: Sequence[Stage]) -> None:
         gpu = instance.gpu
         if backbone_bytes := self.backbone_bytes(instance.backbone, gpu, stages):
-            self._cluster.add_backbone(gpu, instance.backbone, backbone_bytes)
+            self._cluster.add_backbone(instance.place, instance.backbone, backbone_bytes)
         device_bytes = host_bytes = 0
         for stage in stages:
             size_bytes = self.own_bytes(instance.function, instance.backbone, stage)
@@ -121,13 +123,13 @@ class Reservations:
                 gpu.backbones[instance.backbone].mappers[instance.id] = instance
             if stage.moves and stage.artifact is ArtifactKind.BACKBONE and (backbone_bytes or size_bytes):
                 gpu.node.expect_read(instance.id, instance.backbone)
-        gpu.memory.take(device_bytes)
+        instance.memory.take(device_bytes)
         instance.stage_bytes += device_bytes
         self._take_host(instance, host_bytes)
 
     def _take_pool(self, instance: Instance) -> None:
         pool_bytes = self._estimates.pool_bytes(instance.backbone, instance.gpu.capacity_bytes)
-        instance.gpu.memory.take(pool_bytes)
+        instance.memory.take(pool_bytes)
         instance.kv = instance.adapter_memory = Memory(f"KV pool of {instance}", pool_bytes)
         instance.adapter_slots = self._estimates.adapter_slots(instance.backbone)
         if not self._paged:
@@ -171,7 +173,7 @@ class Reservations:
         self._give_host(instance, host_bytes)
         if keep_adapter and instance.function is not None:
             self.keep_on_host(instance, instance.function)
-        instance.gpu.memory.give(device_bytes)
+        instance.memory.give(device_bytes)
         instance.stage_bytes -= device_bytes
         instance.ready = False
         return device_bytes

@@ -134,12 +134,14 @@ class Server:
     def _begin(self, instance: Instance) -> None:
         self._engine.usage.account(instance)
         instance.state = InstanceState.BUSY
-        instance.gpu.active_batches += 1
+        for gpu in instance.gpus:
+            gpu.active_batches += 1
         self._count_active(instance, 1)
 
     def _end(self, instance: Instance) -> None:
         instance.has_run = True
-        instance.gpu.active_batches -= 1
+        for gpu in instance.gpus:
+            gpu.active_batches -= 1
         self._count_active(instance, -1)
         self._engine.planner.notice(CauseKind.BATCH_ENDED, instance.function, instance.id)
 
@@ -153,7 +155,7 @@ class Server:
 
     def _hand_back(self, instance: Instance) -> None:
         """Nothing runs and nothing could be admitted: the work returns to the front end until memory is free."""
-        own_pool = instance.kv is not instance.gpu.memory
+        own_pool = instance.kv is not instance.memory
         for request in list(instance.queue.in_order()):
             if own_pool or request.index in instance.held:
                 what = f"admits nothing to {instance}, which runs nothing and has memory for {request}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from simlora.actions import Placement
-from simlora.cluster.hardware import Gpu
+from simlora.cluster.hardware import Place
 from simlora.cluster.processes import Container, Instance
 from simlora.engine.checks import check_placement, refuse
 from simlora.entities import Backbone, Function, QueuedRequest
@@ -56,7 +56,7 @@ class Starter:
         """Reserve what lies between the instance and its first token for this work."""
         reservations = self._reservations
         stages = [] if instance.ready else list(reservations.missing({**instance.done, **instance.reserved}))
-        where = instance.container, instance.gpu
+        where = instance.container, instance.place
         if not reservations.make_room(instance.function, instance.backbone, *where, stages, work, instance):
             return False
         reservations.take(instance, stages, work)
@@ -68,7 +68,7 @@ class Starter:
         placement = self._place(function)
         if placement is None:
             return False
-        gpu = self._cluster.gpus[placement.gpu.index]
+        place = self._cluster.place_of(placement.gpus)
         container = None
         if placement.container is not None:
             container = self._cluster.containers.get(placement.container.id)
@@ -76,12 +76,12 @@ class Starter:
             self._end_others(container, None)
         stages = list(self._reservations.missing(() if container is None else (self._first_stage,)))
         owner = None if self._system.sharing == "in-process" else function
-        if not self._reservations.make_room(owner, function.backbone, container, gpu, stages, work, None):
+        if not self._reservations.make_room(owner, function.backbone, container, place, stages, work, None):
             return False
         if container is not None and container.id not in self._cluster.containers:
             # It ended with its last process, to make room.
             container, stages = None, list(self._reservations.missing(()))
-        instance = self._create(owner, function.backbone, gpu, container, on_demand=True, why=why)
+        instance = self._create(owner, function.backbone, place, container, on_demand=True, why=why)
         self._reservations.take(instance, stages, work)
         self._engine.server.bring_to_life(instance)
         return not work or self.bind(work, instance)
@@ -94,9 +94,9 @@ class Starter:
         placement: Placement | None = self._placement.place(function, self._cluster)
         if placement is None:
             return None
-        check_placement(self._placement, placement, self._cluster)
-        gpu, limit = self._cluster.gpus[placement.gpu.index], limits.instances_per_gpu
-        return placement if limit is None or self._engine.room.make_slot(gpu, limit) else None
+        check_placement(self._placement, placement, function.backbone, self._cluster)
+        place, limit = self._cluster.place_of(placement.gpus), limits.instances_per_gpu
+        return placement if limit is None or self._engine.room.make_slots(place, limit) else None
 
     # ------------------------------------------------------------------ ahead of demand
 
@@ -104,9 +104,9 @@ class Starter:
         self, function: Function | None, backbone: Backbone, placement: Placement, upto: str, why: str, policy: Any
     ) -> Instance:
         """A planned start as far as ``upto``; one that does not fit is the policy's fault."""
-        gpu = self._cluster.gpus[placement.gpu.index]
+        place = self._cluster.place_of(placement.gpus)
         container = None if placement.container is None else self._cluster.containers[placement.container.id]
-        instance = self._create(function, backbone, gpu, container, on_demand=False, why=why)
+        instance = self._create(function, backbone, place, container, on_demand=False, why=why)
         self._advance(instance, upto, policy)
         self._engine.server.bring_to_life(instance)
         return instance
@@ -123,8 +123,9 @@ class Starter:
         device_bytes = sum(reservations.own_bytes(instance.function, instance.backbone, stage) for stage in stages)
         device_bytes += reservations.backbone_bytes(instance.backbone, gpu, stages)
         host_bytes = sum(stage.host_bytes for stage in stages)
-        if device_bytes > gpu.free_bytes or host_bytes > min(container.free_bytes, gpu.node.memory.free_bytes):
-            what = f"{device_bytes} bytes on {gpu} and {host_bytes} on its host"
+        host_free_bytes = min(container.free_bytes, gpu.node.memory.free_bytes)
+        if device_bytes > instance.memory.free_bytes or host_bytes > host_free_bytes:
+            what = f"{device_bytes} bytes on {instance.place} and {host_bytes} on its host"
             refuse(policy, self._env.now, f'a start of {instance} up to "{upto}" wants {what}: not free')
         reservations.take(instance, stages, ())
         instance.upto = upto
@@ -140,14 +141,14 @@ class Starter:
         self,
         function: Function | None,
         backbone: Backbone,
-        gpu: Gpu,
+        place: Place,
         container: Container | None,
         *,
         on_demand: bool,
         why: str,
     ) -> Instance:
         cluster, now_s = self._cluster, self._env.now
-        home = container if container is not None else cluster.add_container(gpu, self._system.limits.container_bytes)
+        home = container if container is not None else cluster.add_container(place, self._system.limits.container_bytes)
         instance = cluster.add_instance(function, backbone, home)
         if on_demand:
             cluster.idle_containers.pop(home.id, None)
@@ -155,7 +156,7 @@ class Starter:
         instance.on_demand, instance.own_container = on_demand, container is None
         if container is not None:
             instance.done[self._first_stage] = 0
-        self._engine.happened(InstanceStarted(now_s, instance.id, function, gpu.index, home.id, on_demand, why))
+        self._engine.happened(InstanceStarted(now_s, instance.id, function, place.gpu.index, home.id, on_demand, why))
         return instance
 
     def _now_starting(self, instance: Instance, on_demand: bool) -> None:
@@ -180,8 +181,8 @@ class Starter:
         engine.adapters.end(instance)
         self._reservations.drop(instance, self._first_stage)
         self._reservations.drop_host_copies(instance)
-        if instance.kv is not instance.gpu.memory:
-            instance.gpu.memory.give(instance.kv.capacity_bytes)
+        if instance.kv is not instance.memory:
+            instance.memory.give(instance.kv.capacity_bytes)
         engine.backend.end(instance)
         self._cluster.remove_instance(instance)
         engine.happened(InstanceStopped(now_s, instance.id, instance.function, instance.gpu.index, why))

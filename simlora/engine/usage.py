@@ -32,14 +32,16 @@ class Usage:
                 state = IDLE
             function = instance.function.index if instance.function is not None else -1
             where = instance.id, function, instance.gpu.index
-            self._record.usage(
-                INSTANCE, *where, state, instance.since_s, now_s, instance.device_bytes, instance.host_bytes
-            )
+            device_bytes = instance.device_bytes
+            self._record.usage(INSTANCE, *where, state, instance.since_s, now_s, device_bytes, instance.host_bytes)
+            for gpu in instance.place.others:
+                where = instance.id, function, gpu.index
+                self._record.usage(INSTANCE, *where, state, instance.since_s, now_s, device_bytes, 0)
         instance.since_s = now_s
 
     def kv_changes(self, instance: Instance) -> None:
         """Its KV is about to change, which is of no concern where a pool that is there anyway holds it."""
-        if instance.kv is instance.gpu.memory:
+        if instance.kv is instance.memory:
             self.account(instance)
 
     def account_backbone(self, process: BackboneProcess) -> None:
@@ -49,8 +51,8 @@ class Usage:
             state = BUSY if process.active else IDLE
             if not process.loaded and any(m.on_demand or m.own_container for m in process.mappers.values()):
                 state = STARTING
-            where = process.id, -1, process.gpu.index
-            self._record.usage(BACKBONE, *where, state, process.since_s, now_s, process.bytes, 0)
+            for gpu in process.place.gpus:
+                self._record.usage(BACKBONE, process.id, -1, gpu.index, state, process.since_s, now_s, process.bytes, 0)
         process.since_s = now_s
 
     def close(self) -> None:

@@ -58,8 +58,8 @@ def _search(cells: Sequence[Cell], target: float, runner: Runner) -> list[Cell] 
     most = first.config.limits.gpus or first.cluster.gpus
     if _mean(runner.store, cells) < target:
         return None
-    backbones = len(dict.fromkeys(row["backbone"] for row in first.settings["functions"]))
-    low, high = min(backbones, most), most
+    split = {row["backbone"]: row["tensor_parallel"] for row in first.settings["functions"]}
+    low, high = min(sum(split.values()), most), most
     best: list[Cell] = []
     while low < high:
         middle = (low + high) // 2

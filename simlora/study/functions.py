@@ -15,8 +15,8 @@ from simlora.entities import PROJECTIONS, Backbone, Function
 from simlora.errors import ConfigError, TraceError, did_you_mean, unknown_name
 from simlora.latency import Profile, fit_ttft_line, load_backbone
 
-COLUMNS = ("function", "backbone", "rank", "target_modules", "slo_ttft_s", "slo_tpot_s")
-OPTIONAL = ("slo_tpot_s",)
+COLUMNS = ("function", "backbone", "rank", "target_modules", "slo_ttft_s", "slo_tpot_s", "tensor_parallel")
+OPTIONAL = ("slo_tpot_s", "tensor_parallel")
 ALL_MODULES = "all-linear"
 WARM_FACTOR = 5.0
 """Of the ``warm-5x`` rule; a stated choice of the experiment, as ``published`` is."""
@@ -25,9 +25,10 @@ Row = dict[str, Any]
 
 
 def read_functions(path: Path) -> list[Row]:
-    """The rows of a CSV ``function, backbone, rank, target_modules, slo_ttft_s[, slo_tpot_s]``, checked.
+    """The checked rows of a CSV: function, backbone, rank, target_modules, slo_ttft_s[, slo_tpot_s, tensor_parallel].
 
     ``target_modules``: projections separated by spaces or semicolons, or ``all-linear``. An empty SLO is ``None``.
+    ``tensor_parallel``: GPUs of a node that the backbone is split over, 1 if left out; one number for each backbone.
     Raises :class:`TraceError` naming file, line, column and value.
     """
     try:
@@ -40,11 +41,16 @@ def read_functions(path: Path) -> list[Row]:
     _check_header(path, [name.strip() for name in reader.fieldnames or ()])
     rows: list[Row] = []
     lines: dict[str, int] = {}
+    split: dict[str, int] = {}
     for raw in reader:
         row = _row(raw, path.parent, f"{path}:{reader.line_num}")
         first = lines.setdefault(row["function"], reader.line_num)
         if first != reader.line_num:
             raise TraceError(f'{path}:{reader.line_num}: function "{row["function"]}" is on line {first} already')
+        if row["tensor_parallel"] != split.setdefault(row["backbone"], row["tensor_parallel"]):
+            what = f"tensor_parallel must be the same for all functions of {row['backbone']}"
+            found = f"found {split[row['backbone']]} and {row['tensor_parallel']}"
+            raise TraceError(f"{path}:{reader.line_num}: {what} ({found})")
         rows.append(row)
     if not rows:
         raise TraceError(f"{path}: the functions table is empty; it needs a line for each function")
@@ -69,10 +75,12 @@ def _row(raw: Mapping[str | None, Any], folder: Path, where: str) -> Row:
     for name in ("function", "backbone", "rank", "target_modules"):
         if not cells[name]:
             raise TraceError(f"{where}: {name} is empty")
-    if not cells["rank"].isdecimal() or int(cells["rank"]) < 1:
-        raise TraceError(f"{where}: rank must be a positive integer (found {cells['rank']!r})")
+    cells["tensor_parallel"] = cells.get("tensor_parallel") or "1"
+    for name in ("rank", "tensor_parallel"):
+        if not cells[name].isdecimal() or int(cells[name]) < 1:
+            raise TraceError(f"{where}: {name} must be a positive integer (found {cells[name]!r})")
     try:
-        resolve_backbone(cells["backbone"], folder)
+        resolve_backbone(cells["backbone"], folder, int(cells["tensor_parallel"]))
     except ConfigError as error:
         raise TraceError(f"{where}: {error}") from None
     return {
@@ -82,6 +90,7 @@ def _row(raw: Mapping[str | None, Any], folder: Path, where: str) -> Row:
         "target_modules": parse_modules(cells["target_modules"], where),
         "slo_ttft_s": _seconds(cells["slo_ttft_s"], "slo_ttft_s", where),
         "slo_tpot_s": _seconds(cells.get("slo_tpot_s", ""), "slo_tpot_s", where),
+        "tensor_parallel": int(cells["tensor_parallel"]),
     }
 
 
@@ -110,10 +119,10 @@ def _seconds(text: str, column: str, where: str) -> float | None:
     return value
 
 
-def resolve_backbone(name: str, folder: Path) -> Backbone:
+def resolve_backbone(name: str, folder: Path, tensor_parallel: int) -> Backbone:
     """A backbone of the catalogue, or of a ``config.json`` (or its folder) given relative to ``folder``."""
     path = folder / name
-    return load_backbone(str(path) if name.endswith(".json") or path.is_dir() else name)
+    return load_backbone(str(path) if name.endswith(".json") or path.is_dir() else name, tensor_parallel)
 
 
 def with_slo(rows: Sequence[Row], slo: str, profile: Profile, folder: Path, where: str) -> list[Row]:
@@ -134,7 +143,9 @@ def with_slo(rows: Sequence[Row], slo: str, profile: Profile, folder: Path, wher
 
 def warm_ttft_s(row: Row, profile: Profile, folder: Path) -> float:
     """T0: seconds to the first token of a lone request at a warm instance."""
-    model = profile.model(resolve_backbone(row["backbone"], folder), tuple(row["target_modules"]))
+    model = profile.model(
+        resolve_backbone(row["backbone"], folder, row["tensor_parallel"]), tuple(row["target_modules"])
+    )
     return fit_ttft_line(model, rank=row["rank"])[0]
 
 
@@ -144,7 +155,7 @@ def make_functions(rows: Sequence[Row], folder: Path) -> list[Function]:
         Function(
             index,
             row["function"],
-            resolve_backbone(row["backbone"], folder),
+            resolve_backbone(row["backbone"], folder, row["tensor_parallel"]),
             row["rank"],
             tuple(row["target_modules"]),
             row["slo_ttft_s"],
@@ -156,17 +167,23 @@ def make_functions(rows: Sequence[Row], folder: Path) -> list[Function]:
 
 def check_fit(rows: Sequence[Row], folder: Path, machines: Sequence[Machines], gpus: int | None = None) -> None:
     """Raise :class:`ConfigError` for a function that would fit none of the (first ``gpus``) GPUs when empty."""
-    profiles = [kind.profile for kind in dict.fromkeys(islice(of_each_gpu(machines), gpus))]
-    largest = max(profiles, key=lambda profile: profile.gpu.usable_bytes)
-    there_bytes = int(largest.gpu.usable_bytes * largest.engine.kv.usable_fraction)
-    stages_bytes = sum(stage.device_bytes for stage in largest.startup)
+    kinds = dict.fromkeys(islice(of_each_gpu(machines), gpus))
     for row, function in zip(rows, make_functions(rows, folder), strict=True):
-        need_bytes = function.backbone.weights_bytes + function.adapter.bytes + stages_bytes
+        name, wide = function.backbone.name, function.backbone.tensor_parallel
+        shown = name if row["backbone"] == name else f"{name} ({row['backbone']})"
+        fitting = [kind.profile for kind in kinds if wide <= min(kind.gpus_per_node, gpus or wide)]
+        if not fitting:
+            most = max(kind.gpus_per_node for kind in kinds)
+            what = f"{shown} goes on {wide} GPUs of one node, and no node has more than {most}"
+            raise ConfigError(f'function "{function.id}": {what}')
+        largest = max(fitting, key=lambda profile: profile.gpu.usable_bytes)
+        there_bytes = int(largest.gpu.usable_bytes * largest.engine.kv.usable_fraction)
+        stages_bytes = sum(stage.device_bytes for stage in largest.startup)
+        need_bytes = function.backbone.shard.weights_bytes + function.adapter_shard_bytes + stages_bytes
         if need_bytes >= there_bytes:
-            name = function.backbone.name
-            shown = name if row["backbone"] == name else f"{name} ({row['backbone']})"
             raise ConfigError(
                 f'function "{function.id}": {shown} fits no GPU: it needs {need_bytes / 1e9:.1f} GB '
+                f"{f'on each of {wide} ' if wide > 1 else ''}"
                 f"with adapter and context, and {largest.gpu.title} gives {largest.engine.name} "
                 f"{there_bytes / 1e9:.1f} GB"
             )

@@ -39,12 +39,16 @@ class GeneratedFunctions(BaseModel):
         default=None, description="of all or by backbone; by default the published ones of Llama-2 7B and 13B"
     )
     slo_tpot_s: Seconds | None = None
+    tensor_parallel: dict[str, Count] = Field(default={}, description="GPUs that a backbone is split over, where not 1")
     seed: Annotated[int, Field(ge=0, strict=True, description="of the order in each block; the same for all runs")] = 0
 
     def rows(self, folder: Path) -> list[Row]:
         """The rows as of a functions table; raises :class:`ConfigError` or :class:`TraceError` for a name in them."""
+        for name in self.tensor_parallel:
+            if name not in self.backbones:
+                raise ConfigError(f'tensor_parallel: "{name}" is none of backbones ({", ".join(self.backbones)})')
         for name in self.backbones:
-            resolve_backbone(name, folder)
+            resolve_backbone(name, folder, self.tensor_parallel.get(name, 1))
         slos = self._slos()
         modules = [parse_modules(text, "target_modules") for text in self.target_modules]
         kinds = list(itertools.product(self.backbones, self.ranks, modules))
@@ -58,6 +62,7 @@ class GeneratedFunctions(BaseModel):
                 "target_modules": list(targets),
                 "slo_ttft_s": slos.get(backbone),
                 "slo_tpot_s": self.slo_tpot_s,
+                "tensor_parallel": self.tensor_parallel.get(backbone, 1),
             }
             for name, (backbone, rank, targets) in zip(unnamed(self.count), order, strict=False)
         ]

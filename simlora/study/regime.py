@@ -85,7 +85,8 @@ def _service_s(workload: Workload, functions: Sequence[Function], profile: Profi
         function = functions[index]
         model = profile.model(function.backbone, function.target_modules)
         line = model.decode_line(1, 1, function.rank)
-        total_s += count * (model.prefill_s([prompt], [function.rank]) + model.span_s(line, prompt, 1, output - 1))
+        alone_s = model.prefill_s([prompt], [function.rank]) + model.span_s(line, prompt, 1, output - 1)
+        total_s += count * alone_s * function.backbone.tensor_parallel
     return total_s
 
 
@@ -102,7 +103,8 @@ def _regime(cell: Cell, seeds: Sequence[Traffic]) -> Regime:
     duration_s = cell.settings["workload"]["duration_s"]
     functions, gpus = cell.functions, cell.cluster.gpus
     contexts_bytes = sum(stage.device_bytes for stage in machines[0].profile.startup)
-    own_bytes = sum(function.adapter.bytes + contexts_bytes for function in functions)
+    wide = {function: function.backbone.tensor_parallel for function in functions}
+    own_bytes = sum(wide[function] * (function.adapter_shard_bytes + contexts_bytes) for function in functions)
     backbones = dict.fromkeys(function.backbone for function in functions)
     requests = float(np.mean([t.requests for t in seeds]))
     return Regime(

@@ -48,9 +48,9 @@ class TableEstimates:
 
     def stage_device_bytes(self, function: Function, stage: str, gpu: GpuView | None = None) -> int:
         if stage == "backbone":
-            return 0 if self._resident(function, gpu) else function.backbone.weights_bytes
+            return 0 if self._resident(function, gpu) else function.backbone.shard.weights_bytes
         if stage == "adapter":
-            return function.adapter.bytes
+            return function.adapter_shard_bytes
         return {"context": self.context_bytes, "kernels": self.kernel_bytes}.get(stage, 0)
 
     def start_s(self, function: Function, done: Mapping[str, int], gpu: GpuView | None = None) -> float:
@@ -63,10 +63,10 @@ class TableEstimates:
         return self.t0_s, self.alpha_s
 
     def request_bytes(self, request: QueuedRequest) -> int:
-        return request.function.backbone.kv_bytes_per_token * (request.prompt_tokens + request.max_new_tokens)
+        return request.function.backbone.shard.kv_bytes_per_token * (request.prompt_tokens + request.max_new_tokens)
 
     def pool_adapter_bytes(self, function: Function) -> int:
-        return function.adapter.bytes if self.paged else 0
+        return function.adapter_shard_bytes if self.paged else 0
 
     def prefill_s(self, function: Function, prompt_tokens: int, gpu: GpuView | None = None) -> float:
         return self.t0_s + 1e-4 * prompt_tokens

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from simlora.cluster.config import ClusterConfig, Group
 from simlora.entities import Function
+from simlora.latency.models import load_backbone
 from simlora.systems.config import list_systems, load_system
 from simlora.testing.scenario import ROW, Scenario, make_functions, make_workload
 
@@ -142,9 +143,11 @@ def variations(system: str) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def function_tables(most: int = 6) -> st.SearchStrategy[list[Function]]:
-    """Up to ``most`` functions of one or two backbones and two ranks."""
-    backbones = st.lists(st.sampled_from(("llama-2-7b", "llama-2-13b")), min_size=1, max_size=most)
-    return st.builds(lambda names, rank: make_functions(*names, rank=rank), backbones, st.sampled_from((8, 64)))
+    """Up to ``most`` functions of up to three backbones, one of them over two GPUs, and of two ranks."""
+    backbone = st.builds(load_backbone, st.sampled_from(("llama-2-7b", "llama-2-13b")))
+    split = st.builds(load_backbone, st.just("llama-3.1-8b"), st.just(2))
+    backbones = st.lists(backbone, min_size=1, max_size=most) | st.lists(backbone | split, min_size=1, max_size=most)
+    return st.builds(lambda kinds, rank: make_functions(*kinds, rank=rank), backbones, st.sampled_from((8, 64)))
 
 
 @st.composite
@@ -187,8 +190,12 @@ def scenarios(draw: st.DrawFn, systems: Sequence[str] = tuple(list_systems()), l
     system = draw(st.sampled_from(systems))
     functions = draw(function_tables())
     cluster = draw(clusters())
-    if load_system(system).preloading["policy"] == "always-on" and cluster.gpus < 2:
-        cluster = cluster.model_copy(update={"gpus_per_node": 2})
+    if load_system(system).preloading["policy"] == "always-on":
+        # What stands for ever on one GPU of the only two of a node would leave a split backbone no place.
+        if any(function.backbone.tensor_parallel > 1 for function in functions):
+            cluster = ClusterConfig(nodes=2, gpus_per_node=4, checkpoints=cluster.checkpoints)
+        elif cluster.gpus < 2:
+            cluster = cluster.model_copy(update={"gpus_per_node": 2})
     rows = draw(traffic(len(functions), longest=longest))
     overrides = draw(variations(system))
     return Scenario(system, functions, make_workload(rows), overrides, cluster, seed=draw(st.integers(0, 3)))

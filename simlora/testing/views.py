@@ -107,14 +107,29 @@ class FrozenBackbone:
         return any(i.state is not InstanceState.IDLE or i.bound for i in self.mappers.values())
 
 
+@dataclass(frozen=True, eq=False)
+class FrozenPlace:
+    """A GPU, or several of one node."""
+
+    gpus: Sequence[FrozenGpu]
+
+    @property
+    def gpu(self) -> FrozenGpu:
+        return self.gpus[0]
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class FrozenContainer:
-    """A sandbox with a view of one GPU."""
+    """A sandbox with a view of one GPU, or of several."""
 
     id: int
-    gpu: FrozenGpu
+    gpus: Sequence[FrozenGpu]
     free_bytes: int
     instances: Mapping[int, FrozenInstance]
+
+    @property
+    def gpu(self) -> FrozenGpu:
+        return self.gpus[0]
 
     def __repr__(self) -> str:
         return f"<container {self.id}>"
@@ -127,7 +142,6 @@ class FrozenInstance:
     id: int
     function: Function | None
     backbone: Backbone
-    gpu: FrozenGpu
     container: FrozenContainer
     state: InstanceState
     done: Mapping[str, int]
@@ -144,6 +158,14 @@ class FrozenInstance:
     merged: Function | None
     on_host: Collection[Function]
 
+    @property
+    def gpu(self) -> FrozenGpu:
+        return self.container.gpu
+
+    @property
+    def gpus(self) -> Sequence[FrozenGpu]:
+        return self.container.gpus
+
     def adapter_tier(self, function: Function) -> Tier | None:
         if function in self.adapters or (self.function is function and ArtifactKind.ADAPTER in self.done):
             return Tier.DEVICE
@@ -155,7 +177,7 @@ class FrozenInstance:
 
     @property
     def kv_free_bytes(self) -> int:
-        return self.gpu.free_bytes
+        return min(gpu.free_bytes for gpu in self.gpus)
 
     def __repr__(self) -> str:
         return f"<instance {self.id}>"
@@ -180,6 +202,7 @@ class Snapshot:
         self._containers: dict[int, FrozenContainer] = {}
         self._instances: dict[int, FrozenInstance] = {}
         self._queues: list[FrozenQueues] = []
+        self._blocks: dict[tuple[int, int], list[FrozenPlace]] = {}
         self._reversed = False
         self.front = self.add_queues()
 
@@ -214,13 +237,20 @@ class Snapshot:
         self._node_gpus[node.index].append(gpu)
         return gpu
 
-    def add_backbone(self, gpu: FrozenGpu, backbone: Backbone, loaded: bool = True) -> FrozenBackbone:
-        process = FrozenBackbone(backbone, backbone.weights_bytes, loaded, self._mapping())
-        self._put(gpu.backbones, backbone, process)
+    def add_backbone(
+        self, gpu: FrozenGpu, backbone: Backbone, loaded: bool = True, others: Sequence[FrozenGpu] = ()
+    ) -> FrozenBackbone:
+        """``others``: the further GPUs of its place."""
+        process = FrozenBackbone(backbone, backbone.shard.weights_bytes, loaded, self._mapping())
+        for one in (gpu, *others):
+            self._put(one.backbones, backbone, process)
         return process
 
-    def add_container(self, gpu: FrozenGpu, free_bytes: int = 32_000_000_000) -> FrozenContainer:
-        container = FrozenContainer(len(self._containers), gpu, free_bytes, self._mapping())
+    def add_container(
+        self, gpu: FrozenGpu, free_bytes: int = 32_000_000_000, others: Sequence[FrozenGpu] = ()
+    ) -> FrozenContainer:
+        """``others``: the further GPUs of its place."""
+        container = FrozenContainer(len(self._containers), (gpu, *others), free_bytes, self._mapping())
         self._containers[container.id] = container
         return container
 
@@ -258,7 +288,6 @@ class Snapshot:
             id=len(self._instances),
             function=function,
             backbone=model,
-            gpu=container.gpu,
             container=container,
             state=state,
             done=self._mapping(done),
@@ -277,7 +306,8 @@ class Snapshot:
         )
         self._instances[instance.id] = instance
         self._put(container.instances, instance.id, instance)
-        self._put(container.gpu.instances, instance.id, instance)
+        for gpu in container.gpus:
+            self._put(gpu.instances, instance.id, instance)
         if "backbone" in done and model in container.gpu.backbones:
             self._put(container.gpu.backbones[model].mappers, instance.id, instance)
         return instance
@@ -307,7 +337,7 @@ class Snapshot:
         for gpu in self._gpus:
             backbones = sorted((b.backbone.name, b.loaded, b.mapped_by) for b in gpu.backbones.values())
             lines.append(f"{gpu} {gpu.free_bytes} {backbones} {sorted(gpu.instances)}")
-        lines += [f"{c} on {c.gpu} {c.free_bytes} {sorted(c.instances)}" for c in self._containers.values()]
+        lines += [f"{c} on {[*c.gpus]} {c.free_bytes} {sorted(c.instances)}" for c in self._containers.values()]
         for i in self._instances.values():
             done = sorted(i.done.items())
             lines.append(f"{i} {i.state} {done} {i.bound} {list(i.running)} {i.kv_bytes} {i.last_used_s!r}")
@@ -321,6 +351,12 @@ class Snapshot:
     @property
     def gpus(self) -> Sequence[FrozenGpu]:
         return tuple(self._gpus)
+
+    def places(self, gpus: int) -> Sequence[FrozenPlace]:
+        firsts = ((node, first) for node in self._node_gpus for first in range(0, len(node) - gpus + 1, gpus))
+        return self._blocks.setdefault(
+            (gpus, len(self._gpus)), [FrozenPlace(tuple(node[first : first + gpus])) for node, first in firsts]
+        )
 
     @property
     def instances(self) -> Mapping[int, FrozenInstance]:

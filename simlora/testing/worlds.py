@@ -17,7 +17,15 @@ from simlora.policies.foresight import Future
 from simlora.policies.predictor import MaxNewTokens
 from simlora.results.prices import load_price
 from simlora.testing.estimates import TableEstimates
-from simlora.testing.views import NOTHING_WAITS, FrozenContainer, FrozenInstance, FrozenQueues, FrozenRunning, Snapshot
+from simlora.testing.views import (
+    NOTHING_WAITS,
+    FrozenContainer,
+    FrozenInstance,
+    FrozenPlace,
+    FrozenQueues,
+    FrozenRunning,
+    Snapshot,
+)
 from simlora.views import InstanceState
 
 if TYPE_CHECKING:
@@ -26,7 +34,9 @@ if TYPE_CHECKING:
 BACKBONES = (
     Backbone("llama-2-7b", 32, 4096, 32, 32, 128, 11008, 32000),
     Backbone("llama-2-13b", 40, 5120, 40, 40, 128, 13824, 32000),
+    Backbone("codellama-34b", 48, 8192, 64, 8, 128, 22016, 32000, tensor_parallel=2),
 )
+"""The last is split over two GPUs."""
 PRICE, GPU = "alibaba-fc-2024-08", "l40s"
 CAPACITY_BYTES = 48_000_000_000
 NOW_S = 1000.0
@@ -66,7 +76,7 @@ class _Maker:
             shared=rng.random() < 0.5, alpha_s=rng.choice((0.003, 0.1, 1.0)), paged=rng.random() < 0.5
         )
         self.functions = [
-            Function(index, f"f{index}", BACKBONES[rng.randrange(2)], 16, ("q_proj", "v_proj"), 2.5)
+            Function(index, f"f{index}", rng.choice(BACKBONES), 16, ("q_proj", "v_proj"), 2.5)
             for index in range(rng.randint(1, 6))
         ]
         self.view = Snapshot(NOW_S, self.functions, shared_process)
@@ -81,19 +91,20 @@ class _Maker:
         )
 
     def world(self) -> World:
-        reserved = self.shared_process and self.rng.random() < 0.5
-        for _ in range(self.rng.randint(1, 2)):
+        nodes = [self.rng.randint(1, 2) for _ in range(self.rng.randint(1, 2))]
+        wanted = {function.backbone: function.backbone.tensor_parallel for function in self.functions}
+        reserved = self.shared_process and sum(wanted.values()) <= sum(nodes) and self.rng.random() < 0.5
+        for gpus in nodes:
             cached = frozenset(b.name for b in BACKBONES if self.rng.random() < 0.3)
             node = self.view.add_node(self.rng.choice((0.0, 2.0)), cached)
             paired = self.rng.random() < 0.5
-            for _ in range(self.rng.randint(1, 2)):
+            for _ in range(gpus):
                 beside = node.gpus[0] if paired and node.gpus else None
-                gpu = self.view.add_gpu(node, CAPACITY_BYTES, beside, reserved)
-                if self.estimates.shared and self.rng.random() < 0.6:
-                    self.view.add_backbone(gpu, self.rng.choice(self.functions).backbone)
-                for _ in range(self.rng.randint(0, 2)):
-                    container = self.view.add_container(gpu, self.rng.choice((0, 1_000_000_000, 32_000_000_000)))
-                    self.fill(container)
+                self.view.add_gpu(node, CAPACITY_BYTES, beside, reserved)
+        for wide in (1, 2):
+            fitting = [function for function in self.functions if function.backbone.tensor_parallel == wide]
+            for place in self.view.places(wide) if fitting else ():
+                self.inhabit(place, fitting)
         arrivals = sorted(
             (
                 (self.rng.choice(self.functions), NOW_S - self.rng.choice((0.0, 0.5, 7.0, 90.0, 800.0)))
@@ -106,14 +117,24 @@ class _Maker:
                 self.view.add_request(self.request(function, at_s))
         return World(self.view, self.bound, arrivals, self.estimates, self.requests)
 
-    def fill(self, container: FrozenContainer) -> None:
+    def inhabit(self, place: FrozenPlace, fitting: Sequence[Function]) -> None:
+        gpu, *others = place.gpus
+        backbone = self.rng.choice(fitting).backbone
+        room_bytes = min(one.free_bytes for one in place.gpus)
+        if self.estimates.shared and self.rng.random() < 0.6 and backbone.shard.weights_bytes <= room_bytes:
+            self.view.add_backbone(gpu, backbone, others=others)
+        for _ in range(self.rng.randint(0, 2)):
+            free_bytes = self.rng.choice((0, 1_000_000_000, 32_000_000_000))
+            self.fill(self.view.add_container(gpu, free_bytes, others), fitting)
+
+    def fill(self, container: FrozenContainer, fitting: Sequence[Function]) -> None:
         states = [InstanceState.IDLE] * self.rng.randint(1, 3)
         if self.rng.random() < 0.5:
             states = [self.rng.choice((InstanceState.BUSY, InstanceState.STARTING))]
         for state in states:
-            function = self.rng.choice(self.functions)
+            function = self.rng.choice(fitting)
             done: dict[str, int] = {"container": 0}
-            left_bytes = container.gpu.free_bytes
+            left_bytes = min(gpu.free_bytes for gpu in container.gpus)
             depth = len(self.estimates.stages) if state is InstanceState.BUSY else self.rng.randint(1, 7)
             for stage in self.estimates.stages[1:depth]:
                 size = self.estimates.stage_device_bytes(function, stage, container.gpu)

@@ -14,6 +14,7 @@ from simlora.cluster.config import ClusterConfig
 from simlora.engine import RunRecord, Simulation
 from simlora.engine.engine import Engine
 from simlora.entities import Backbone, Function
+from simlora.errors import ConfigError
 from simlora.systems.config import SystemConfig
 from simlora.workload import Workload
 
@@ -39,6 +40,9 @@ class RealRun(Simulation):
         device: str,
         base_dir: Path = Path(),
     ):
+        for function in functions:
+            if function.backbone.tensor_parallel > 1:
+                raise ConfigError(f'function "{function.id}": only a simulation splits a backbone over several GPUs')
         self._models = models
         self._adapters = adapters
         self._device = device

@@ -222,9 +222,9 @@ def test_room_is_made_on_the_gpu_that_lacks_it_and_only_if_it_lacks_it(monkeypat
     short = list[int]()
     make = RoomMaker.make
 
-    def noted(self: RoomMaker, gpu: Any, wanted_bytes: int, keep: Any) -> bool:
-        short.append(wanted_bytes - gpu.free_bytes)
-        return make(self, gpu, wanted_bytes, keep)
+    def noted(self: RoomMaker, place: Any, wanted_bytes: int, keep: Any) -> bool:
+        short.append(wanted_bytes - place.memory.free_bytes)
+        return make(self, place, wanted_bytes, keep)
 
     monkeypatch.setattr(RoomMaker, "make", noted)
     functions = make_functions(*["llama-2-13b"] * 2)

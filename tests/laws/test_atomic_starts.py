@@ -37,7 +37,7 @@ def assert_complete(starter: Starter, instance: Instance, work: Sequence[QueuedR
     assert instance.ready or {*instance.done, *instance.reserved} == {*stages}
     mapped = [s for s in starter._engine.estimates.shared_stages if s in instance.done or s in instance.reserved]
     assert not mapped or instance.id in instance.gpu.backbones[instance.backbone].mappers
-    if was_idle and instance.kv is instance.gpu.memory:
+    if was_idle and instance.kv is instance.memory:
         assert work[0].index in instance.held
     assert all(request in instance.queue.by_function[request.function] for request in work)
 

@@ -45,7 +45,7 @@ def test_bytes_are_conserved_and_nothing_is_pinned_at_the_end(scenario: Scenario
         assert not any((instance.bound, instance.running, instance.held, instance.prefilling))
         assert instance.held_bound_bytes == 0
         cached_bytes = instance.adapter_bytes if instance.adapter_memory is instance.kv else 0
-        assert instance.kv is instance.gpu.memory or instance.kv.used_bytes == cached_bytes
+        assert instance.kv is instance.memory or instance.kv.used_bytes == cached_bytes
         assert not any((instance.parked, instance.planned_loads, instance.ranks_in_use))
     for gpu in simulation.cluster.gpus:
         assert gpu.active_batches == 0
@@ -102,12 +102,12 @@ def peaks(usage: pa.Table) -> dict[int, int]:
 @given(scenario=scenarios())
 def test_usage_rows_of_a_holder_touch_and_never_exceed_a_gpu(scenario: Scenario) -> None:
     record = scenario.run()
-    lives: dict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)
+    lives: dict[tuple[str, int, int], list[tuple[float, float]]] = defaultdict(list)
     for row in record.usage.to_pylist():
         assert row["to_s"] > row["from_s"]
         assert row["device_bytes"] >= 0
         assert row["host_bytes"] >= 0
-        lives[row["holder"], row["id"]].append((row["from_s"], row["to_s"]))
+        lives[row["holder"], row["id"], row["gpu"]].append((row["from_s"], row["to_s"]))
     for spans in lives.values():
         spans.sort()
         assert all(end_s == begin_s for (_, end_s), (begin_s, _) in pairwise(spans))

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from simlora.cluster.machines import parts_of
-from simlora.errors import ConfigError
+from simlora.errors import ConfigError, SimloraError
 from simlora.latency import fit_ttft_line, load_profile
 from simlora.study.experiment import read_study
 from simlora.study.grid import build_grid
@@ -189,4 +189,41 @@ def test_a_model_that_fits_no_gpu_is_told_once_with_the_largest(folder):
     folder.edit("experiment.toml", '"alibaba-fc-2024-08", "ec2-on-demand-2026"', '"runpod-2026", "ec2-on-demand-2026"')
     folder.edit("functions.csv", "a,llama-2-7b", "a,llama-2-70b")
     with pytest.raises(ConfigError, match=r'function "a": llama-2-70b fits no GPU: it needs 1.* and NVIDIA H100'):
+        build_grid(read_study(folder.file))
+
+
+def split_over(folder, number):
+    folder.edit("functions.csv", "slo_tpot_s\n", "slo_tpot_s,tensor_parallel\n")
+    folder.edit("functions.csv", "2.5,\n", f"2.5,,{number}\n")
+    folder.edit("functions.csv", "0.1\n", f"0.1,{number}\n")
+
+
+def test_a_column_splits_a_backbone(folder):
+    split_over(folder, 2)
+    grid = build_grid(read_study(folder.file))
+    assert {f.backbone.tensor_parallel for cell in grid.cells for f in cell.functions} == {2}
+    [regime] = regimes(grid, survey(grid))
+    a, b = grid.cells[0].functions
+    assert regime.unshared_bytes - regime.shared_bytes == a.backbone.weights_bytes
+    assert a.backbone is b.backbone
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        ("4", "llama-2-7b goes on 4 GPUs of one node, and no node has more than 2"),
+        ("3", ":2: llama-2-7b: tensor_parallel must divide heads = 32 (found 3)"),
+        ("x", ":2: tensor_parallel must be a positive integer (found 'x')"),
+    ],
+)
+def test_a_backbone_that_cannot_be_split_so_is_refused(folder, number, said):
+    split_over(folder, number)
+    with pytest.raises(SimloraError, match=re.escape(said)):
+        build_grid(read_study(folder.file))
+
+
+def test_one_backbone_is_split_in_one_way(folder):
+    split_over(folder, 2)
+    folder.edit("functions.csv", "0.1,2", "0.1,1")
+    with pytest.raises(SimloraError, match=r"must be the same for all functions of llama-2-7b .found 2 and 1"):
         build_grid(read_study(folder.file))

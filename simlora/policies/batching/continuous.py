@@ -69,7 +69,7 @@ class ContinuousBatching:
         """The requests to admit, and whether only the token budget kept others out."""
         room_bytes = at.kv_free_bytes
         if at.running:
-            room_bytes -= int(self.watermark * (at.gpu.capacity_bytes - at.backbone.weights_bytes))
+            room_bytes -= int(self.watermark * (at.gpu.capacity_bytes - at.backbone.shard.weights_bytes))
         active = pinned_adapters(at)
         heads = [
             (head.index, head, function, waiting)

@@ -126,13 +126,14 @@ class FillOrExpire:
         slo_s = function.slo_ttft_s
         by_slo = max(1, math.floor((slo_s - t0_s) / alpha_s) + 1) if alpha_s > 0 else UNBOUNDED
         fixed_bytes = sum(self._estimates.stage_device_bytes(function, stage) for stage in self._estimates.stages)
+        places = view.places(function.backbone.tensor_parallel)
         rule = _Rule(
             t0_s=t0_s,
             alpha_s=alpha_s,
             slo_s=slo_s,
             size=min(by_slo, self.max_batch or by_slo),
             literal_delay_s=max(0.0, slo_s - t0_s - alpha_s * (by_slo - 1)),
-            room_bytes=max(gpu.capacity_bytes for gpu in view.gpus) - fixed_bytes,
+            room_bytes=max((place.gpu.capacity_bytes for place in places), default=0) - fixed_bytes,
         )
         self._rules[function] = rule
         return rule

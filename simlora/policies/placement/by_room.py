@@ -10,7 +10,7 @@ from simlora.entities import Backbone, Function
 from simlora.policies.base import Forecast, PolicyContext
 from simlora.policies.estimates import Estimates
 from simlora.policies.registry import register
-from simlora.views import ClusterView, ContainerView, GpuView, InstanceState, InstanceView
+from simlora.views import ClusterView, ContainerView, GpuView, InstanceState, InstanceView, PlaceView
 
 NOTHING: Mapping[str, int] = {}
 
@@ -31,6 +31,11 @@ def reclaimable_bytes(gpu: GpuView, keep: Backbone | None = None) -> int:
         if process.loaded and not process.in_use and process.backbone is not keep:
             free_bytes += process.bytes
     return free_bytes
+
+
+def least_free_bytes(place: ContainerView) -> int:
+    """Bytes that are free on each GPU of a container."""
+    return min(gpu.free_bytes for gpu in place.gpus)
 
 
 def in_use(gpu: GpuView) -> bool:
@@ -60,19 +65,28 @@ class Placing:
     def _need_bytes(self, function: Function, gpu: GpuView) -> int:
         return self._estimates.start_bytes(function, NOTHING, gpu) + self.headroom_bytes
 
-    def _best_gpu(
+    def _best_place(
         self, function: Function, view: ClusterView, rank: Callable[[GpuView], tuple[float, ...]]
-    ) -> GpuView | None:
-        """The least by ``rank`` of the GPUs that fit now, else of those that would if what is idle left."""
-        best_first = sorted(view.gpus, key=lambda gpu: (rank(gpu), gpu.index))
-        need = [(gpu, self._need_bytes(function, gpu)) for gpu in best_first]
-        for gpu, need_bytes in need:
-            if need_bytes <= gpu.free_bytes:
-                return gpu
-        for gpu, need_bytes in need:
-            if need_bytes <= reclaimable_bytes(gpu, function.backbone):
-                return gpu
+    ) -> PlaceView | None:
+        """The least by ``rank`` of the places that fit now, else of those that would if what is idle left.
+
+        Of a place with several GPUs the one that ranks last counts.
+        """
+        places = view.places(function.backbone.tensor_parallel)
+        best_first = sorted(places, key=lambda place: (max(map(rank, place.gpus)), place.gpu.index))
+        need = [(place, self._need_bytes(function, place.gpu)) for place in best_first]
+        for place, need_bytes in need:
+            if all(need_bytes <= gpu.free_bytes for gpu in place.gpus):
+                return place
+        for place, need_bytes in need:
+            if self._could_fit(need_bytes, place, function.backbone):
+                return place
         return None
+
+    @staticmethod
+    def _could_fit(need_bytes: int, place: PlaceView, backbone: Backbone) -> bool:
+        """Whether so much would be free on each GPU if what is idle there left."""
+        return all(need_bytes <= reclaimable_bytes(gpu, backbone) for gpu in place.gpus)
 
 
 @register("placement", "most-free")
@@ -81,8 +95,8 @@ class MostFree(Placing):
     """A new container on the GPU with the most free memory; ties go to the lowest index. The usual default."""
 
     def place(self, function: Function, view: ClusterView) -> Placement | None:
-        gpu = self._best_gpu(function, view, lambda gpu: (-gpu.free_bytes,))
-        return Placement(gpu) if gpu is not None else None
+        place = self._best_place(function, view, lambda gpu: (-gpu.free_bytes,))
+        return Placement.at(place) if place is not None else None
 
 
 @register("placement", "backbone-affinity")
@@ -111,11 +125,11 @@ class BackboneAffinity(Placing):
             crowded = busy >= self.busy_bound
             return (crowded, busy if crowded else 0, not resident, busy, -gpu.free_bytes)
 
-        gpu = self._best_gpu(function, view, rank)
-        if gpu is None:
+        place = self._best_place(function, view, rank)
+        if place is None:
             return None
-        idle = [container for container in view.idle_containers.values() if container.gpu is gpu]
-        return Placement(gpu, min(idle, key=lambda c: (self._worth(c, view.now_s), c.id), default=None))
+        idle = [container for container in view.idle_containers.values() if container.gpus == place.gpus]
+        return Placement.at(place, min(idle, key=lambda c: (self._worth(c, view.now_s), c.id), default=None))
 
     def _worth(self, container: ContainerView, now_s: float) -> float:
         worth = 0.0
@@ -136,12 +150,13 @@ class IdleContainerFirst(Placing):
     """
 
     def place(self, function: Function, view: ClusterView) -> Placement | None:
-        for container in sorted(view.idle_containers.values(), key=lambda c: (-c.gpu.free_bytes, c.id)):
-            gpu = container.gpu
-            if self._need_bytes(function, gpu) <= gpu.free_bytes + idle_bytes(container.instances):
-                return Placement(gpu, container)
-        freest = self._best_gpu(function, view, lambda gpu: (-gpu.free_bytes,))
-        return Placement(freest) if freest is not None else None
+        idle = [c for c in view.idle_containers.values() if len(c.gpus) == function.backbone.tensor_parallel]
+        for container in sorted(idle, key=lambda c: (-least_free_bytes(c), c.id)):
+            held_bytes = idle_bytes(container.instances)
+            if self._need_bytes(function, container.gpu) <= least_free_bytes(container) + held_bytes:
+                return Placement.at(container, container)
+        freest = self._best_place(function, view, lambda gpu: (-gpu.free_bytes,))
+        return Placement.at(freest) if freest is not None else None
 
 
 @register("placement", "storage-aware")
@@ -157,18 +172,19 @@ class StorageAware(Placing):
     """
 
     def place(self, function: Function, view: ClusterView) -> Placement | None:
-        best: GpuView | None = None
+        best: PlaceView | None = None
         best_key = (False, 0.0, 0.0, 0)
-        for node in view.nodes:
-            wait_s = 0.0 if node.caches(function.backbone.name) else node.storage_wait_s
-            for gpu in node.gpus:
-                if in_use(gpu):
-                    continue
-                if self._need_bytes(function, gpu) > reclaimable_bytes(gpu, function.backbone):
-                    continue
-                last_used_s = max((i.last_used_s for i in gpu.instances.values()), default=0.0)
-                start_s = wait_s + self._estimates.start_s(function, NOTHING, gpu)
-                key = (bool(gpu.instances), start_s, last_used_s, gpu.index)
-                if best is None or key < best_key:
-                    best, best_key = gpu, key
-        return Placement(best) if best is not None else None
+        for place in view.places(function.backbone.tensor_parallel):
+            gpu = place.gpu
+            if any(map(in_use, place.gpus)):
+                continue
+            if not self._could_fit(self._need_bytes(function, gpu), place, function.backbone):
+                continue
+            wait_s = 0.0 if gpu.node.caches(function.backbone.name) else gpu.node.storage_wait_s
+            there = [instance for one in place.gpus for instance in one.instances.values()]
+            last_used_s = max((i.last_used_s for i in there), default=0.0)
+            start_s = wait_s + self._estimates.start_s(function, NOTHING, gpu)
+            key = (bool(there), start_s, last_used_s, gpu.index)
+            if best is None or key < best_key:
+                best, best_key = place, key
+        return Placement.at(best) if best is not None else None

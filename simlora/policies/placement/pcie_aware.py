@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from simlora.actions import Placement
 from simlora.entities import Function
-from simlora.policies.placement.by_room import Placing, in_use, reclaimable_bytes
+from simlora.policies.placement.by_room import Placing, in_use
 from simlora.policies.registry import register
 from simlora.policies.swapping import is_light
-from simlora.views import ClusterView, GpuView, InstanceState
+from simlora.views import ClusterView, GpuView, InstanceState, PlaceView
 
 
 @register("placement", "pcie-aware")
@@ -22,16 +22,18 @@ class PcieAware(Placing):
     """
 
     def place(self, function: Function, view: ClusterView) -> Placement | None:
-        best: GpuView | None = None
+        best: PlaceView | None = None
         best_key = (0, False, 0, 0)
-        for gpu in view.gpus:
-            need_bytes = self._need_bytes(function, gpu)
-            if in_use(gpu) or need_bytes > reclaimable_bytes(gpu, function.backbone):
+        for place in view.places(function.backbone.tensor_parallel):
+            need_bytes = self._need_bytes(function, place.gpu)
+            if any(map(in_use, place.gpus)) or not self._could_fit(need_bytes, place, function.backbone):
                 continue
-            key = (self._noise(gpu), need_bytes > gpu.free_bytes, -gpu.free_bytes, gpu.index)
+            free_bytes = min(gpu.free_bytes for gpu in place.gpus)
+            noise = max(map(self._noise, place.gpus))
+            key = (noise, need_bytes > free_bytes, -free_bytes, place.gpu.index)
             if best is None or key < best_key:
-                best, best_key = gpu, key
-        return Placement(best) if best is not None else None
+                best, best_key = place, key
+        return Placement.at(best) if best is not None else None
 
     def _noise(self, gpu: GpuView) -> int:
         """Of the loads behind its switch: 0 none, 1 light ones, 2 a heavy one."""

@@ -13,8 +13,9 @@ from simlora.events import Cause, CauseKind
 from simlora.policies.base import PolicyContext
 from simlora.policies.estimates import Estimates
 from simlora.policies.foresight import Future
+from simlora.policies.preloading.room import Free
 from simlora.policies.registry import register
-from simlora.views import ClusterView, GpuView, InstanceState
+from simlora.views import ClusterView, InstanceState, PlaceView
 
 
 @register("preloading", "clairvoyant-just-in-time")
@@ -68,22 +69,23 @@ class JustInTime:
 
     def _starts(self, due: dict[int, Function], view: ClusterView) -> list[Start]:
         starts: list[Start] = []
-        free_bytes = {gpu.index: gpu.free_bytes for gpu in view.gpus} if due else {}
+        if not due:
+            return starts
+        free = Free(view)
         for index in sorted(due):
             function = due[index]
             if self._has_free_instance(function, view):
                 continue
-            gpu = min(view.gpus, key=lambda gpu: self._cost(function, gpu, free_bytes))
-            need_bytes = self._estimates.start_bytes(function, {}, gpu)
-            if need_bytes <= free_bytes[gpu.index]:
-                free_bytes[gpu.index] -= need_bytes
-                deepest = self._estimates.preloadable[-1]
-                starts.append(Start(function, function.backbone, Placement(gpu), deepest, why="its next call is near"))
+            places = view.places(function.backbone.tensor_parallel)
+            place = min(places, key=lambda place: self._cost(function, place, free), default=None)
+            if place is not None and free.take(place, self._estimates.start_bytes(function, {}, place.gpu)):
+                deepest, why = self._estimates.preloadable[-1], "its next call is near"
+                starts.append(Start(function, function.backbone, Placement.at(place), deepest, why=why))
         return starts
 
-    def _cost(self, function: Function, gpu: GpuView, free_bytes: dict[int, int]) -> tuple[bool, int, int, int]:
-        need_bytes = self._estimates.start_bytes(function, {}, gpu)
-        return need_bytes > free_bytes[gpu.index], need_bytes, -free_bytes[gpu.index], gpu.index
+    def _cost(self, function: Function, place: PlaceView, free: Free) -> tuple[bool, int, int, int]:
+        need_bytes, free_bytes = self._estimates.start_bytes(function, {}, place.gpu), free.at(place)
+        return need_bytes > free_bytes, need_bytes, -free_bytes, place.gpu.index
 
     @staticmethod
     def _has_free_instance(function: Function, view: ClusterView) -> bool:

@@ -13,7 +13,7 @@ from simlora.actions import Start
 from simlora.policies.preloading.knapsack import Knapsack, Lacking, Rates
 from simlora.policies.preloading.room import Room
 from simlora.policies.registry import register
-from simlora.views import ClusterView, ContainerView
+from simlora.views import ClusterView, ContainerView, GpuView
 
 BYTES = 1e9
 """Sizes are in GB in the program, so that a solver's tolerances are small beside them."""
@@ -89,6 +89,8 @@ class PckpExact(Knapsack):
     def _fill(self, lacking: Sequence[Lacking], rates: Rates, view: ClusterView) -> list[Start]:
         program = _Program()
         items = [item for one in lacking for item in self._items(program, one, rates, view)]
+        if not items:
+            return []
         loads = self._loads(program, items, rates)
         self._capacities(program, items, loads)
         taken, self.proved = program.solve(self.node_limit, self.time_limit_s)
@@ -99,7 +101,8 @@ class PckpExact(Knapsack):
         items: list[_Item] = []
         firsts: dict[int, float] = {}
         by_id = [view.idle_containers[id_] for id_ in sorted(view.idle_containers)]
-        for container in [one.partial.container] if one.partial else by_id:
+        wide = [container for container in by_id if len(container.gpus) == one.function.backbone.tensor_parallel]
+        for container in [one.partial.container] if one.partial else wide:
             before = -1
             for stage in self._missing(one.partial):
                 loads = self._loads_for_all(one.function, stage, container.gpu)
@@ -110,7 +113,8 @@ class PckpExact(Knapsack):
                     program.implies(column, before)
                 items.append(_Item(one, container, stage, column))
                 before = column
-        program.at_most(firsts, 1.0)
+        if firsts:
+            program.at_most(firsts, 1.0)
         return items
 
     def _loads(self, program: _Program, items: Sequence[_Item], rates: Rates) -> dict[int, _Item]:
@@ -133,22 +137,23 @@ class PckpExact(Knapsack):
     def _capacities(self, program: _Program, items: Sequence[_Item], loads: dict[int, _Item]) -> None:
         """What is free in each container and on each GPU."""
         hosts: dict[int, tuple[ContainerView, dict[int, float]]] = {}
-        devices: dict[int, tuple[ContainerView, dict[int, float]]] = {}
+        devices: dict[int, tuple[GpuView, dict[int, float]]] = {}
         for item in items:
             function, container, gpu = item.lacking.function, item.container, item.container.gpu
             if host_bytes := self._estimates.stage_host_bytes(function, item.stage):
                 hosts.setdefault(container.id, (container, {}))[1][item.column] = host_bytes / BYTES
             device_bytes = self._estimates.stage_device_bytes(function, item.stage, gpu)
             if device_bytes and not self._loads_for_all(function, item.stage, gpu):
-                devices.setdefault(gpu.index, (container, {}))[1][item.column] = device_bytes / BYTES
+                for each in container.gpus:
+                    devices.setdefault(each.index, (each, {}))[1][item.column] = device_bytes / BYTES
         for load, item in loads.items():
-            gpu = item.container.gpu
-            load_bytes = self._estimates.stage_device_bytes(item.lacking.function, item.stage, gpu)
-            devices.setdefault(gpu.index, (item.container, {}))[1][load] = load_bytes / BYTES
+            load_bytes = self._estimates.stage_device_bytes(item.lacking.function, item.stage, item.container.gpu)
+            for each in item.container.gpus:
+                devices.setdefault(each.index, (each, {}))[1][load] = load_bytes / BYTES
         for container, sizes in hosts.values():
             program.at_most(sizes, container.free_bytes / BYTES)
-        for container, sizes in devices.values():
-            program.at_most(sizes, container.gpu.free_bytes / BYTES)
+        for gpu, sizes in devices.values():
+            program.at_most(sizes, gpu.free_bytes / BYTES)
 
     def _starts(self, taken: Sequence[_Item]) -> list[Start]:
         """One start per function, up to its deepest stage; bytes beyond a capacity by a solver's tolerance are not."""

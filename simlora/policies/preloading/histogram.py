@@ -12,6 +12,7 @@ from simlora.events import Cause, CauseKind
 from simlora.policies.base import PolicyContext
 from simlora.policies.estimates import Estimates
 from simlora.policies.idle_times import IdleTimes
+from simlora.policies.preloading.room import Free
 from simlora.policies.registry import register
 from simlora.views import ClusterView
 
@@ -49,14 +50,15 @@ class HybridHistogram(IdleTimes):
 
     def _starts(self, opened: dict[int, Function], view: ClusterView) -> list[Start]:
         starts: list[Start] = []
-        free_bytes = {gpu.index: gpu.free_bytes for gpu in view.gpus} if opened else {}
+        if not opened:
+            return starts
+        free = Free(view)
         for index in sorted(opened):
             function = opened[index]
-            gpu = min(view.gpus, key=lambda gpu: (-free_bytes[gpu.index], gpu.index))
-            need_bytes = self._estimates.start_bytes(function, {}, gpu)
-            if view.instances_of(function) or need_bytes > free_bytes[gpu.index]:
+            place = free.most(function)
+            if view.instances_of(function) or place is None:
                 continue
-            free_bytes[gpu.index] -= need_bytes
-            deepest = self._estimates.preloadable[-1]
-            starts.append(Start(function, function.backbone, Placement(gpu), deepest, why="its window opens"))
+            if free.take(place, self._estimates.start_bytes(function, {}, place.gpu)):
+                deepest = self._estimates.preloadable[-1]
+                starts.append(Start(function, function.backbone, Placement.at(place), deepest, why="its window opens"))
         return starts

@@ -127,7 +127,7 @@ class Knapsack(ABC):
 
     @staticmethod
     def _start(lacking: Lacking, container: ContainerView, upto: str, why: str) -> Start:
-        placement, function = Placement(container.gpu, container), lacking.function
+        placement, function = Placement.at(container, container), lacking.function
         return Start(function, function.backbone, placement, upto, lacking.partial, why)
 
     # ------------------------------------------------------------------ who lacks what

@@ -123,9 +123,9 @@ class Opportunistic:
         starts: list[Start] = []
         for window in sorted(lacking, key=lambda w: (-self._density(w, view.now_s), w.function.index)):
             function = window.function
-            container = self._container(view, room)
+            container = self._container(function, view, room)
             if container is None:
-                break
+                continue
             upto = ""
             for stage in self._estimates.preloadable:
                 if stage not in IN_CONTAINER:
@@ -134,7 +134,7 @@ class Opportunistic:
                     upto = stage
             if upto:
                 room.add_process(container)
-                placement = Placement(container.gpu, container)
+                placement = Placement.at(container, container)
                 starts.append(Start(function, function.backbone, placement, upto, why="past T_load"))
         return starts
 
@@ -153,6 +153,6 @@ class Opportunistic:
         return arrived * self._estimates.start_s(window.function, IN_CONTAINER) / max(weight_bytes, 1)
 
     @staticmethod
-    def _container(view: ClusterView, room: Room) -> ContainerView | None:
-        idle = view.idle_containers.values()
+    def _container(function: Function, view: ClusterView, room: Room) -> ContainerView | None:
+        idle = [c for c in view.idle_containers.values() if len(c.gpus) == function.backbone.tensor_parallel]
         return min(idle, key=lambda c: (room.processes(c), -c.gpu.free_bytes, c.id), default=None)

@@ -85,8 +85,10 @@ class Pckp(Knapsack):
         best_key: tuple[bool, bool, int, int, int] | None = None
         for container in view.idle_containers.values():
             gpu = container.gpu
+            if len(container.gpus) != function.backbone.tensor_parallel:
+                continue
             absent = function.backbone not in gpu.backbones
-            key = (not room.fits(function, gpu), absent, room.processes(container), -gpu.free_bytes, container.id)
+            key = (not room.fits(function, container), absent, room.processes(container), -gpu.free_bytes, container.id)
             if best_key is None or key < best_key:
                 best, best_key = container, key
         return best

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from simlora.entities import ArtifactKind, Function
 from simlora.policies.estimates import Estimates
-from simlora.views import ContainerView, GpuView
+from simlora.views import ClusterView, ContainerView, PlaceView
 
 IN_CONTAINER: Mapping[str, int] = {ArtifactKind.CONTAINER: 0}
 
@@ -29,23 +29,48 @@ class Room:
         """Count one more planned process."""
         self._processes[container.id] = self._processes.get(container.id, 0) + 1
 
-    def fits(self, function: Function, gpu: GpuView) -> bool:
-        """Whether the whole start of the function would fit on the GPU."""
-        taken = self._device.get(gpu.index, 0)
-        return self._estimates.start_bytes(function, IN_CONTAINER, gpu) <= gpu.free_bytes - taken
+    def fits(self, function: Function, container: ContainerView) -> bool:
+        """Whether the whole start of the function would fit on each GPU of the container."""
+        need_bytes = self._estimates.start_bytes(function, IN_CONTAINER, container.gpu)
+        return all(need_bytes <= gpu.free_bytes - self._device.get(gpu.index, 0) for gpu in container.gpus)
 
     def take(self, function: Function, stage: str, container: ContainerView) -> bool:
-        """Set aside what ``stage`` needs in the container and on its GPU; False, taking nothing, if it does not fit."""
-        gpu = container.gpu
+        """Set aside what ``stage`` needs in the container and on its GPUs; False, taking nothing, if it doesn't fit."""
+        first = container.gpu
         host = self._host.get(container.id, 0) + self._estimates.stage_host_bytes(function, stage)
-        device = self._device.get(gpu.index, 0)
-        load = (gpu.index, function.backbone.name)
+        load = (first.index, function.backbone.name)
         shared = stage in self._estimates.shared_stages
-        if not shared or load not in self._loading:
-            device += self._estimates.stage_device_bytes(function, stage, gpu)
-        if host > container.free_bytes or device > gpu.free_bytes:
+        more = 0 if shared and load in self._loading else self._estimates.stage_device_bytes(function, stage, first)
+        device = {gpu.index: self._device.get(gpu.index, 0) + more for gpu in container.gpus}
+        if host > container.free_bytes or any(device[gpu.index] > gpu.free_bytes for gpu in container.gpus):
             return False
-        if shared and function.backbone not in gpu.backbones:
+        if shared and function.backbone not in first.backbones:
             self._loading[load] = None
-        self._host[container.id], self._device[gpu.index] = host, device
+        self._host[container.id] = host
+        self._device |= device
+        return True
+
+
+class Free:
+    """Device bytes that are free on each GPU, less what a plan of new containers has taken so far."""
+
+    def __init__(self, view: ClusterView) -> None:
+        self._view = view
+        self._bytes = {gpu.index: gpu.free_bytes for gpu in view.gpus}
+
+    def at(self, place: PlaceView) -> int:
+        """On each GPU of a place."""
+        return min(self._bytes[gpu.index] for gpu in place.gpus)
+
+    def most(self, function: Function) -> PlaceView | None:
+        """The place for the function with the most; ``None`` if the cluster has none for it."""
+        places = self._view.places(function.backbone.tensor_parallel)
+        return min(places, key=lambda place: (-self.at(place), place.gpu.index), default=None)
+
+    def take(self, place: PlaceView, size_bytes: int) -> bool:
+        """Set so much aside on each GPU of a place; False, taking nothing, if it does not fit."""
+        if size_bytes > self.at(place):
+            return False
+        for gpu in place.gpus:
+            self._bytes[gpu.index] -= size_bytes
         return True

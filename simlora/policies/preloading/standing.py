@@ -11,6 +11,7 @@ from simlora.errors import ConfigError
 from simlora.events import Cause, CauseKind, Event, InstanceStopped
 from simlora.policies.base import PolicyContext
 from simlora.policies.estimates import Estimates
+from simlora.policies.preloading.room import Free
 from simlora.policies.registry import register
 from simlora.views import ClusterView
 
@@ -50,18 +51,18 @@ class Everything:
             self._absent[event.function.index] = event.function
 
     def plan(self, causes: Sequence[Cause], view: ClusterView) -> Plan:
-        free = {gpu.index: gpu.free_bytes for gpu in view.gpus} if self._absent else {}
+        if not self._absent:
+            return NOTHING_TO_DO
+        free = Free(view)
         starts: list[Start] = []
         for index in sorted(self._absent):
             function = self._absent[index]
             if not view.instances_of(function):
-                gpu = min(view.gpus, key=lambda gpu: (-free[gpu.index], gpu.index))
-                need_bytes = self._estimates.start_bytes(function, {}, gpu)
-                if need_bytes > free[gpu.index]:
+                place = free.most(function)
+                if place is None or not free.take(place, self._estimates.start_bytes(function, {}, place.gpu)):
                     continue
-                free[gpu.index] -= need_bytes
                 deepest = self._estimates.preloadable[-1]
-                starts.append(Start(function, function.backbone, Placement(gpu), deepest, why="every function"))
+                starts.append(Start(function, function.backbone, Placement.at(place), deepest, why="every function"))
             del self._absent[index]
         return Plan(starts) if starts else NOTHING_TO_DO
 
@@ -69,9 +70,10 @@ class Everything:
 @register("preloading", "always-on")
 @dataclass
 class AlwaysOn:
-    """At the start, one engine per reserved GPU that serves every function of one backbone.
+    """At the start, one engine per reserved GPU that serves every function of one backbone, or per as many GPUs of a
+    node as the backbone is split over, the widest first.
 
-    Every backbone gets one GPU, the others go to the backbone with the most functions per GPU it has (Adams' rule;
+    Every backbone gets one, the others go to the backbone with the most functions per GPU it has (Adams' rule;
     assumption: an operator deals reserved GPUs by the number of functions, not knowing their traffic). If there are
     others to start on and fewer reserved ones than backbones, those with the most functions get them.
     """
@@ -86,8 +88,20 @@ class AlwaysOn:
         if all(cause.kind is not CauseKind.STARTED for cause in causes):
             return NOTHING_TO_DO
         last = self._estimates.stages[-1]
-        dealt = zip([gpu for gpu in view.gpus if gpu.reserved], self._deal(view), strict=True)
-        return Plan([Start(None, backbone, Placement(gpu), last, why="always on") for gpu, backbone in dealt])
+        free = {gpu.index: gpu for gpu in view.gpus if gpu.reserved}
+        starts: list[Start] = []
+        for backbone in sorted(self._deal(view), key=lambda backbone: -backbone.tensor_parallel):
+            places = view.places(backbone.tensor_parallel)
+            place = next((p for p in places if all(gpu.index in free for gpu in p.gpus)), None)
+            served = any(start.backbone is backbone for start in starts)
+            if place is None and places and not served and all(gpu.reserved for gpu in view.gpus):
+                wide = f"{backbone.tensor_parallel} GPUs of one node"
+                raise ConfigError(f"always-on: {backbone.name} goes on {wide}, and the others leave none such")
+            if place is not None:
+                starts.append(Start(None, backbone, Placement.at(place), last, why="always on"))
+                for gpu in place.gpus:
+                    del free[gpu.index]
+        return Plan(starts)
 
     @staticmethod
     def _deal(view: ClusterView) -> list[Backbone]:
@@ -95,11 +109,19 @@ class AlwaysOn:
         for function in view.functions:
             functions[function.backbone] = functions.get(function.backbone, 0) + 1
         backbones, gpus = list(functions), sum(gpu.reserved for gpu in view.gpus)
-        if gpus == len(view.gpus) < len(backbones):
-            found = f"{len(backbones)} backbones, {gpus} GPUs"
-            raise ConfigError(f"always-on: an engine serves one backbone, so each needs a GPU (found {found})")
-        first = sorted(backbones, key=lambda b: (-functions[b], backbones.index(b)))[:gpus]
-        dealt = [backbone for backbone in backbones if backbone in first]
-        while len(dealt) < gpus:
-            dealt.append(max(backbones, key=lambda b: (functions[b] / dealt.count(b), -backbones.index(b))))
+        wanted = sum(backbone.tensor_parallel for backbone in backbones)
+        if gpus == len(view.gpus) < wanted:
+            found = f"{len(backbones)} backbones for {wanted} GPUs, {gpus} GPUs"
+            raise ConfigError(f"always-on: an engine serves one backbone, so each needs its GPUs (found {found})")
+        got: dict[Backbone, int] = {}
+        for backbone in sorted(backbones, key=lambda b: (-functions[b], backbones.index(b))):
+            if backbone.tensor_parallel <= gpus:
+                got[backbone] = backbone.tensor_parallel
+                gpus -= backbone.tensor_parallel
+        dealt = [backbone for backbone in backbones if backbone in got]
+        while fitting := [backbone for backbone in got if backbone.tensor_parallel <= gpus]:
+            more = max(fitting, key=lambda b: (functions[b] / got[b], -backbones.index(b)))
+            got[more] += more.tensor_parallel
+            gpus -= more.tensor_parallel
+            dealt.append(more)
         return dealt

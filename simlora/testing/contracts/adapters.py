@@ -20,7 +20,7 @@ class AdaptersContract(PolicyContract):
     def questions(self, policy: Any, world: World) -> Iterator[tuple[Any, Any]]:
         for instance in world.view.instances.values():
             pinned = pinned_adapters(instance)
-            idle = {function: function.adapter.bytes for function in instance.adapters if function not in pinned}
+            idle = {function: function.adapter_shard_bytes for function in instance.adapters if function not in pinned}
             for need_bytes in dict.fromkeys((0, 1, sum(idle.values()))):
                 if idle and (need_bytes or policy.when_unused):
                     demand = AdapterDemand(instance, need_bytes, idle)

@@ -35,7 +35,8 @@ class OffloadingContract(PolicyContract):
             assert instance.id not in touched, f"names {instance} twice"
             touched.append(instance.id)
             assert is_free(instance), f"{instance} is not idle or has work bound"
-            assert instance.gpu is asked.gpu, f"{instance} is on {instance.gpu}; what asks is on {asked.gpu}"
+            on_it = any(gpu is asked.gpu for gpu in instance.gpus)
+            assert on_it, f"{instance} is on {instance.gpus}; what asks is on {asked.gpu}"
             assert asked.keep is None or instance.id != asked.keep.id, f"{instance} is the one that asks"
             if _leaves_backbone(eviction, world):
                 unmapped[instance.backbone.name] = unmapped.get(instance.backbone.name, 0) + 1

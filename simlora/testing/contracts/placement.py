@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from simlora.actions import Placement
+from simlora.entities import Backbone
 from simlora.testing.contracts.base import PolicyContract, is_free, unchanged
 from simlora.testing.worlds import World
 
@@ -23,21 +24,23 @@ class PlacementContract(PolicyContract):
         if answer is None:
             return
         assert isinstance(answer, Placement), f"a place is a Placement or None (found {answer!r})"
-        check_place(answer, world)
-        gpu = answer.gpu
-        room_bytes = gpu.free_bytes + sum(sum(i.done.values()) for i in gpu.instances.values() if is_free(i))
-        room_bytes += sum(b.bytes for b in gpu.backbones.values() if not b.mapped_by)
-        need_bytes = world.estimates.start_bytes(asked, {}, gpu)
-        assert need_bytes <= room_bytes, (
-            f"placed {asked.id} on {gpu}, where its start of {need_bytes} bytes does not fit even if all that is idle "
-            f"leaves ({room_bytes} bytes)"
-        )
+        check_place(answer, asked.backbone, world)
+        for gpu in answer.gpus:
+            room_bytes = gpu.free_bytes + sum(sum(i.done.values()) for i in gpu.instances.values() if is_free(i))
+            room_bytes += sum(b.bytes for b in gpu.backbones.values() if not b.in_use)
+            need_bytes = world.estimates.start_bytes(asked, {}, gpu)
+            assert need_bytes <= room_bytes, (
+                f"placed {asked.id} on {gpu}, where its start of {need_bytes} bytes does not fit even if all that is "
+                f"idle leaves ({room_bytes} bytes)"
+            )
 
 
-def check_place(place: Placement, world: World) -> None:
-    """The GPU is one of the view's, and the container, if one is named, stands idle on it."""
-    gpu, container = place
-    assert any(gpu is one for one in world.view.gpus), f"{gpu} is not a GPU of the view"
+def check_place(place: Placement, backbone: Backbone, world: World) -> None:
+    """The GPUs are one of the view's places for the backbone; the container, if one is named, stands idle on them."""
+    gpus, container = place.gpus, place.container
+    assert all(any(gpu is one for one in world.view.gpus) for gpu in gpus), f"{gpus} are not GPUs of the view"
+    places = [tuple(one.gpus) for one in world.view.places(backbone.tensor_parallel)]
+    assert gpus in places, f"{gpus} is no place for {backbone.name} over {backbone.tensor_parallel} GPUs"
     if container is not None:
         assert container.id in world.view.idle_containers, f"{container} is not among the idle containers"
-        assert container.gpu is gpu, f"{container} is on {container.gpu}, not on {gpu}"
+        assert tuple(container.gpus) == gpus, f"{container} is on {container.gpus}, not on {gpus}"

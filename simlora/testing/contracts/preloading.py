@@ -88,7 +88,7 @@ def _check_adapter(action: LoadAdapter | DropAdapter) -> None:
 
 def _check_start(action: Start, world: World) -> None:
     estimates, instance = world.estimates, action.instance
-    check_place(action.placement, world)
+    check_place(action.placement, action.backbone, world)
     allowed = estimates.stages if action.function is None else estimates.preloadable
     assert action.upto in allowed, f'starts up to "{action.upto}"; what can be done ahead is {", ".join(allowed)}'
     if action.function is not None:
@@ -108,16 +108,17 @@ def _check_room(answer: Plan, world: World) -> None:
     for action in answer.actions:
         if not isinstance(action, Start) or action.function is None:
             continue
-        gpu = action.placement.gpu
+        gpus = action.placement.gpus
         done = action.instance.done if action.instance is not None else {}
         for stage in stages[: stages.index(action.upto) + 1]:
             if stage in done:
                 continue
-            size_bytes = world.estimates.stage_device_bytes(action.function, stage, gpu)
-            if stage in world.estimates.shared_stages:
-                shared[gpu.index, action.backbone.name] = size_bytes
-            else:
-                own[gpu.index] += size_bytes
+            size_bytes = world.estimates.stage_device_bytes(action.function, stage, gpus[0])
+            for gpu in gpus:
+                if stage in world.estimates.shared_stages:
+                    shared[gpu.index, action.backbone.name] = size_bytes
+                else:
+                    own[gpu.index] += size_bytes
     for gpu in world.view.gpus:
         need_bytes = own[gpu.index] + sum(size for (index, _), size in shared.items() if index == gpu.index)
         assert need_bytes <= gpu.free_bytes or not need_bytes, (
