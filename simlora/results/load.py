@@ -46,6 +46,8 @@ class Cell:
             facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise TraceError(f"{path}: {error}") from None
+        if "gpu_models" not in facts:
+            raise TraceError(f"{path}: does not say which GPUs there were, as results of today do; run it again")
         return facts
 
 

@@ -190,12 +190,13 @@ def scenarios(draw: st.DrawFn, systems: Sequence[str] = tuple(list_systems()), l
     system = draw(st.sampled_from(systems))
     functions = draw(function_tables())
     cluster = draw(clusters())
-    if load_system(system).preloading["policy"] == "always-on":
+    stands = load_system(system).preloading["policy"] == "always-on"
+    if any(function.backbone.tensor_parallel > 1 for function in functions):
         # What stands for ever on one GPU of the only two of a node would leave a split backbone no place.
-        if any(function.backbone.tensor_parallel > 1 for function in functions):
-            cluster = ClusterConfig(nodes=2, gpus_per_node=4, checkpoints=cluster.checkpoints)
-        elif cluster.gpus < 2:
-            cluster = cluster.model_copy(update={"gpus_per_node": 2})
+        if stands or all(group.gpus_per_node < 2 for group in cluster.groups):
+            cluster = ClusterConfig(nodes=2, gpus_per_node=4 if stands else 2, checkpoints=cluster.checkpoints)
+    elif stands and cluster.gpus < 2:
+        cluster = cluster.model_copy(update={"gpus_per_node": 2})
     rows = draw(traffic(len(functions), longest=longest))
     overrides = draw(variations(system))
     return Scenario(system, functions, make_workload(rows), overrides, cluster, seed=draw(st.integers(0, 3)))

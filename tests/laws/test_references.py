@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -18,16 +19,25 @@ pytestmark = pytest.mark.usefixtures("no_hang")
 LAW = settings(max_examples=60, deadline=None, derandomize=True)
 
 
+def of_one_function(scenario: Scenario) -> Scenario:
+    """All requests are for the first of its functions."""
+    workload = replace(scenario.workload, function=np.zeros_like(scenario.workload.function))
+    return replace(scenario, functions=scenario.functions[:1], workload=workload)
+
+
 @LAW
-@given(scenario=scenarios(("serverless-lora", "insta-infer")))
+@given(scenario=scenarios(("serverless-lora", "insta-infer")).map(of_one_function))
 def test_fill_or_expire_of_size_one_is_first_come_first_served(scenario: Scenario) -> None:
-    """A batch of one is full when it arrives, so nothing is waited for and all margins are in the order of arrival."""
+    """A batch of one is full when it arrives, so nothing is waited for and all margins are in the order of arrival.
+
+    Of one function: the margins of several also depend on how long each takes and on how busy its GPU is.
+    """
     runs = [
         replace(scenario, overrides={**scenario.overrides, "batching": batching}).run()
         for batching in ({"policy": "fill-or-expire", "max_batch": 1}, {"policy": "fifo", "size": 1})
     ]
     assert [batch for run in runs for batch in run.requests["batch"].to_pylist() if batch > 1] == []
-    served = [run.requests.drop_columns(["why"]) for run in runs]
+    served = [run.requests.drop_columns(["why"]).to_pandas() for run in runs]  # what never happened is NaN
     assert served[0].equals(served[1])
     assert runs[0].usage.equals(runs[1].usage)
 

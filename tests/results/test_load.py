@@ -27,7 +27,7 @@ def folder(tmp_path: Path, requests_of: Build, usage_of: Build, events_of: Build
             pq.write_table(requests_of({"arrived_s": float(seed)}, {"function": "g"}), cell / "requests.parquet")
             pq.write_table(usage_of({}), cell / "usage.parquet")
             pq.write_table(events_of({"stage": "library"}), cell / "events.parquet")
-            (cell / "facts.json").write_text(json.dumps({"seed": seed}))
+            (cell / "facts.json").write_text(json.dumps({"seed": seed, "gpu_models": ["l40s"]}))
             if (system, seed) != ("vllm", 1):
                 (cell / "done").touch()
                 lines.append(f"{system},bursty,,{seed},2")
@@ -39,7 +39,7 @@ def test_what_was_finished_is_read_back(folder: Path) -> None:
     results = load(folder)
     assert results.systems == ["ours", "vllm"]
     assert [(cell.system, cell.seed) for cell in results.cells] == [("ours", 0), ("ours", 1), ("vllm", 0)]
-    assert results.cells[1].facts == {"seed": 1}
+    assert results.cells[1].facts == {"seed": 1, "gpu_models": ["l40s"]}
     assert results.summary.groupby("system")["requests"].sum().to_dict() == {"ours": 4, "vllm": 2}
     assert list(results.summary["point"]) == ["", "", ""]
 
@@ -88,6 +88,7 @@ def cut(path: Path) -> None:
             "requests.parquet: no such file, though",
         ),
         (lambda f: next(f.glob("cells/ours/*/*/0/facts.json")).write_text("{"), "facts.json: Expecting property name"),
+        (lambda f: next(f.glob("cells/ours/*/*/0/facts.json")).write_text("{}"), "facts.json: does not say which GPUs"),
         (lambda f: (f / "summary.csv").unlink(), "summary.csv: no such file; simlora run finishes"),
         (lambda f: (f / "summary.csv").write_text(""), "summary.csv: not a CSV table"),
         (lambda f: (f / "summary.csv").write_text("sytem\n1"), 'summary.csv: no column "system"'),
