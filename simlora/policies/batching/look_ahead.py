@@ -108,7 +108,7 @@ class MemoryLookAhead:
 
     def _fitting(self, at: InstanceView, ready: ReadyQueues) -> list[QueuedRequest]:
         """The first of those that wait, as far as memory goes."""
-        per_token = at.backbone.kv_bytes_per_token
+        per_token = at.backbone.shard.kv_bytes_per_token
         ahead, held = Ahead(), 0
         for running in at.running.values():
             context_tokens, left_tokens = self._state(running)
