@@ -201,7 +201,11 @@ class AdapterDemand(NamedTuple):
 
 
 class Preempt(NamedTuple):
-    """Requests that leave the running batch so that the others' KV can grow; they prefill again later."""
+    """Requests that leave the running batch so that the others' KV can grow; they prefill again later.
+
+    They wait where they ran, or with ``anew`` at the front end, from where they are routed like newcomers.
+    """
 
     victims: Sequence[QueuedRequest]
+    anew: bool = False
     why: str = ""

@@ -165,8 +165,14 @@ class FrontEnd:
         self._short[request.function] = None
         self._set_deadline(request)
 
+    def anew(self, request: QueuedRequest) -> None:
+        """A request that was preempted is routed like a newcomer; having run, it no longer times out."""
+        self._cluster.held_back.push(request)
+        self._look_again_at[request.function] = None
+        self._look_again_soon()
+
     def instance_changed(self, instance: Instance) -> None:
-        """It became idle, finished a request or ended: held work that it could serve is looked at again."""
+        """It became ready or idle, finished a request or ended: held work that it could serve is looked at again."""
         held = self._cluster.held_back.by_function
         if held:
             served = (instance.function,) if instance.function is not None else held

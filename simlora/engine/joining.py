@@ -91,8 +91,10 @@ class Joining:
         if joining or (self._assists and users) or (instance.bound and not users):
             self._engine.server.rouse(instance)
 
-    def preempt(self, policy: Any, instance: Instance, victims: Sequence[QueuedRequest], why: str) -> None:
-        """They leave the batch and wait again."""
+    def preempt(
+        self, policy: Any, instance: Instance, victims: Sequence[QueuedRequest], why: str, anew: bool = False
+    ) -> None:
+        """They leave the batch and wait again, here or at the front end."""
         if not victims:
             return
         self._engine.usage.kv_changes(instance)
@@ -100,7 +102,10 @@ class Joining:
             running: Running | None = instance.running.get(request.index)
             if running is None:
                 refuse(policy, self._env.now, f"preempts {request}, which does not run or is named twice")
-            self._batch.send_back(instance, running)
+            back = self._batch.send_back(instance, running)
+            if anew:
+                self._batch.unbind(instance, back)
+                self._engine.front.anew(back)
         self._adapters.tidy(instance)
         where = instance.id, instance.gpu.index
         indices = tuple(request.index for request in victims)

@@ -234,5 +234,5 @@ class Server:
             check_answer(policy, answer, Preempt, "preempt", now_s)
             if not answer.victims or len(answer.victims) >= len(instance.running):
                 refuse(policy, now_s, f"leaves {instance} no way to go on")
-            self._joining.preempt(policy, instance, answer.victims, answer.why)
+            self._joining.preempt(policy, instance, answer.victims, answer.why, answer.anew)
         return steps

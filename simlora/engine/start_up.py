@@ -58,6 +58,7 @@ class StartUp:
         instance.ready = len(instance.done) == len(self._stages)
         if instance.ready:
             instance.ready_s = self._env.now
+            self._engine.front.instance_changed(instance)
 
     def _move(self, instance: Instance, stage: Stage) -> Generator[simpy.Event, Any, Tier | None]:
         """A stage that brings an artifact to the device, or maps the shared copy that is there; where it came from."""

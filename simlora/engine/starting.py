@@ -41,7 +41,8 @@ class Starter:
         for request in work:
             cluster.front.remove(request)
             instance.queue.push(request)
-            record.bound_s[request.index] = now_s
+            if record.instance[request.index] < 0:
+                record.bound_s[request.index] = now_s
         cluster.count_bound(work[0].function, len(work))
         instance.bound += len(work)
         cluster.idle_containers.pop(instance.container.id, None)

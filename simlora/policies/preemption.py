@@ -12,8 +12,13 @@ from simlora.views import ClusterView, InstanceView
 @register("preemption", "newest")
 @dataclass
 class Newest:
-    """The request admitted last leaves and prefills again later. Source: vLLM's preemption by recomputation."""
+    """The request admitted last leaves and prefills again later: there, or ``anew`` wherever it is routed to.
+
+    Source: vLLM's preemption by recomputation; Punica, which schedules it like a new request.
+    """
+
+    anew: bool = False
 
     def preempt(self, at: InstanceView, view: ClusterView) -> Preempt:
         *_, newest = at.running.values()
-        return Preempt((newest.request,), "admitted last")
+        return Preempt((newest.request,), anew=self.anew, why="admitted last")

@@ -79,3 +79,27 @@ class QueueBased:
         queued = view.ongoing(function) - sum(instance.bound + len(instance.running) for instance in ready)
         new = -(-queued // self.per_instance) - (len(there) - len(ready))
         return len(there) + min(max(new, 0), self.at_once)
+
+
+@register("scaling", "one-light")
+@dataclass
+class OneLight:
+    """One engine more whenever all there hold ``light`` requests or more; one that starts counts as light.
+
+    Source: Punica asks for a GPU when none is lightly loaded; to return those without load is keep-alive's part.
+    Assumption: what light is.
+    """
+
+    light: int = 8
+    tick_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.light < 1:
+            raise ValueError(f"light must be at least 1 (found {self.light})")
+        if not self.tick_s > 0:
+            raise ValueError(f"tick_s must be more than 0 (found {self.tick_s})")
+
+    def desired(self, function: Function, view: ClusterView) -> int:
+        engines = view.instances_of(function).values()
+        is_light = any(not i.ready or i.bound + len(i.running) < self.light for i in engines)
+        return len(engines) + (not is_light and view.ongoing(function) > 0)

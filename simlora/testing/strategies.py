@@ -111,6 +111,14 @@ KEYS: dict[str, dict[str, Sequence[Any]]] = {
         ),
         "predictor": ("max-new-tokens", {"policy": "clairvoyant-length", "accuracy": 0.8}),
     },
+    "punica": ENGINES
+    | {
+        "routing": ({"policy": "busiest", "most": 2, "headroom_steps": 4}, "least-loaded"),
+        "keepalive": ("none", {"policy": "fixed", "seconds": 8.0}),
+        "scaling": ("on-demand", {"policy": "one-light", "light": 1}),
+        "preemption": ({"policy": "newest", "anew": True}, "newest"),
+        "adapter_memory": ("slots", "paged"),
+    },
     "toppings": {
         "adapter_memory": ("slots", "paged"),
         "adapters": ("lru", "drop-unused"),
