@@ -119,6 +119,16 @@ KEYS: dict[str, dict[str, Sequence[Any]]] = {
         "preemption": ({"policy": "newest", "anew": True}, "newest"),
         "adapter_memory": ("slots", "paged"),
     },
+    "chameleon": {
+        "adapter_memory": ("slots", "paged"),
+        "adapter_loading": ("blocking", "overlapped", "cpu-assisted"),
+        "adapters": ("lru", "drop-unused"),
+        "batching": (
+            {"policy": "weighted-queues", "lines": 2, "period_s": 20.0},
+            {"policy": "weighted-queues", "try_every_steps": 3, "period_s": 5.0, "prefetch": False},
+        ),
+        "predictor": ("max-new-tokens",),
+    },
     "toppings": {
         "adapter_memory": ("slots", "paged"),
         "adapters": ("lru", "drop-unused"),

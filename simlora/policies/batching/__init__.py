@@ -6,6 +6,7 @@ from simlora.policies.batching.fill_or_expire import FillOrExpire
 from simlora.policies.batching.look_ahead import MemoryLookAhead
 from simlora.policies.batching.request_level import Fifo, Fixed, OneAdapter
 from simlora.policies.batching.slo_classes import SloClasses
+from simlora.policies.batching.weighted_queues import WeightedQueues
 
 __all__ = [
     "ContinuousBatching",
@@ -17,4 +18,5 @@ __all__ = [
     "MergedBatching",
     "OneAdapter",
     "SloClasses",
+    "WeightedQueues",
 ]

@@ -25,6 +25,16 @@ class OfOne:
         return sum(map(len, self.by_function.values()))
 
 
+def steps_since_try(at: InstanceView, every: int) -> int:
+    """Decode steps since newcomers were last tried, where that is every so many: whoever decodes joined at a try, and
+    has one token from its prefill.
+    """
+    for running in at.running.values():
+        if not running.prefill_left:
+            return (running.context_tokens - running.request.prompt_tokens - 1) % every
+    return 0
+
+
 def admit_to_empty(
     at: InstanceView, ready: ReadyQueues, size: int, request_bytes: Callable[[QueuedRequest], int]
 ) -> Dispatch | Wait:

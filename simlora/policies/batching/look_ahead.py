@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from simlora.actions import Dispatch, Wait
 from simlora.entities import Function, QueuedRequest
 from simlora.policies.base import PolicyContext, Predictor
-from simlora.policies.batching.admission import WAIT
+from simlora.policies.batching.admission import WAIT, steps_since_try
 from simlora.policies.estimates import Estimates
 from simlora.policies.registry import register
 from simlora.views import ClusterView, InstanceView, ReadyQueues, RunningRequest, pinned_adapters
@@ -86,7 +86,7 @@ class MemoryLookAhead:
             return WAIT
         if at is None:
             return Dispatch([min((queue[0] for queue in ready.by_function.values()), key=lambda r: r.index)])
-        since = self._steps_since_try(at)
+        since = steps_since_try(at, self.try_every_steps)
         if since:
             load = self._ahead_of(at, self._fitting(at, ready)) if since in self.prefetch_steps else ()
             return Dispatch((), ask_again_after_steps=self._to_next(since), load=load)
@@ -94,14 +94,6 @@ class MemoryLookAhead:
         if not admitted and not at.running:
             return WAIT
         return Dispatch(admitted, ask_again_after_steps=self._to_next(0) + bool(admitted))
-
-    def _steps_since_try(self, at: InstanceView) -> int:
-        """Decode steps since the last try: whoever decodes joined at one, and has a token from its prefill."""
-        for running in at.running.values():
-            if not running.prefill_left:
-                produced = running.context_tokens - running.request.prompt_tokens
-                return (produced - 1) % self.try_every_steps
-        return 0
 
     def _to_next(self, since: int) -> int:
         return min(steps for steps in (*self.prefetch_steps, self.try_every_steps) if steps > since) - since
