@@ -15,10 +15,10 @@ quickstart: $(VENV)/.installed ## install simlora and run a small experiment
 	$(BIN)/simlora run experiments/quickstart/experiment.toml
 
 test: $(VENV)/.installed-dev ## run the tests, all but the slow ones
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-slow: $(VENV)/.installed-dev ## run the tests that take minutes
-	$(BIN)/python -m pytest -m "slow and not torch and not gpu" || [ $$? -eq 5 ]  # 5: there are none
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "slow and not torch and not gpu" || [ $$? -eq 5 ]  # 5: there are none
 
 test-torch: $(VENV)/.installed-torch ## run the tests that need torch, on the CPU
 	$(BIN)/python -m pytest -m "torch and not gpu"
