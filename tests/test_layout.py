@@ -25,6 +25,7 @@ CALIBRATE = sorted((ROOT / "calibrate").rglob("*.py"))
 PURE = ("entities", "actions", "views", "events", "policies")
 BEHIND_THE_VIEWS = ("simlora.engine", "simlora.cluster", "simlora.backends")
 DECIDING = ("engine", "cluster", "policies")
+MAX_LINES = 300
 
 
 def module_of(path: Path) -> str:
@@ -117,6 +118,11 @@ def tree_of(path: Path) -> ast.Module:
 def test_each_layer_imports_only_what_it_may() -> None:
     found = {module_of(path): breaches(tree_of(path), path) for path in SOURCES + CALIBRATE}
     assert {module: names for module, names in found.items() if names} == {}
+
+
+def test_no_file_grows_beyond_one_reason() -> None:
+    lines = {module_of(path): path.read_text(encoding="utf-8").count("\n") for path in SOURCES}
+    assert {module: count for module, count in lines.items() if count > MAX_LINES} == {}
 
 
 def test_nothing_draws_from_a_global_stream() -> None:

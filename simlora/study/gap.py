@@ -26,7 +26,7 @@ from simlora.study.console import show, stderr
 from simlora.study.summary import write_rows
 from simlora.study.tables import interval_text
 from simlora.systems import load_system
-from simlora.testing.views import Snapshot
+from simlora.testing.snapshot import Snapshot
 from simlora.workload.workload import stream
 
 if TYPE_CHECKING:

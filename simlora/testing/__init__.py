@@ -36,8 +36,8 @@ from simlora.testing.contracts import (
 )
 from simlora.testing.estimates import TableEstimates
 from simlora.testing.scenario import Scenario, make_functions, make_workload
+from simlora.testing.snapshot import Snapshot
 from simlora.testing.steps import ConstantSteps
-from simlora.testing.views import Snapshot
 from simlora.testing.worlds import World, make_world, worlds
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from simlora.policies.foresight import Future
 from simlora.policies.predictor import MaxNewTokens
 from simlora.results.prices import load_price
 from simlora.testing.estimates import TableEstimates
+from simlora.testing.snapshot import Snapshot
 from simlora.testing.views import (
     NOTHING_WAITS,
     FrozenContainer,
@@ -24,7 +25,6 @@ from simlora.testing.views import (
     FrozenPlace,
     FrozenQueues,
     FrozenRunning,
-    Snapshot,
 )
 from simlora.views import InstanceState
 

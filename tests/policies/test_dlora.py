@@ -12,7 +12,8 @@ from simlora.policies.batching.dlora import CREDIT, CreditBatching
 from simlora.policies.routing.least_cost import LeastCost
 from simlora.testing.estimates import STAGES, TableEstimates
 from simlora.testing.scenario import make_functions
-from simlora.testing.views import FrozenInstance, FrozenRunning, Snapshot
+from simlora.testing.snapshot import Snapshot
+from simlora.testing.views import FrozenInstance, FrozenRunning
 from simlora.testing.worlds import World
 from simlora.views import InstanceState
 

@@ -20,7 +20,8 @@ from simlora.policies.preloading import Everything, Pckp, PckpExact
 from simlora.policies.preloading.room import IN_CONTAINER, Room
 from simlora.testing.estimates import TableEstimates
 from simlora.testing.scenario import make_functions
-from simlora.testing.views import FrozenGpu, Snapshot
+from simlora.testing.snapshot import Snapshot
+from simlora.testing.views import FrozenGpu
 from simlora.testing.worlds import World, make_world
 
 SOLVED = 1e-6
