@@ -1,4 +1,4 @@
-"""``compare``, ``plot``, ``cost``: looking at finished runs."""
+"""``compare``, ``plot``, ``cost``, ``explain``, ``timeline``: looking at finished runs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+System = Annotated[str | None, typer.Option(help="Which system's run.")]
+Scenario = Annotated[str | None, typer.Option(help="Which scenario's.")]
+Point = Annotated[str | None, typer.Option(help="Which sweep point's.")]
+Seed = Annotated[int | None, typer.Option(help="Which seed's.")]
 
 
 def compare(
@@ -59,10 +64,10 @@ def cost(
 def explain(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
     request: Annotated[int, typer.Option(help="Its number in requests.parquet.")],
-    system: Annotated[str | None, typer.Option(help="Which system's run.")] = None,
-    scenario: Annotated[str | None, typer.Option(help="Which scenario's.")] = None,
-    point: Annotated[str | None, typer.Option(help="Which sweep point's.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Which seed's.")] = None,
+    system: System = None,
+    scenario: Scenario = None,
+    point: Point = None,
+    seed: Seed = None,
     figure: Annotated[bool, typer.Option("--figure", help="Draw it, too, into DIR/plots.")] = False,
 ) -> None:
     """Where a request's time went, which decisions were behind it, and who held the GPU meanwhile."""
@@ -75,3 +80,24 @@ def explain(
     if figure:
         for path in draw_story(folder, cell, request):
             typer.echo(path)
+
+
+def timeline(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
+    out: Annotated[Path, typer.Option(help="The file to write, as JSON.")] = Path("trace.json"),
+    from_s: Annotated[float, typer.Option(min=0, help="From this second of the run on.")] = 0.0,
+    to_s: Annotated[float | None, typer.Option(min=0, help="Up to this second.")] = None,
+    system: System = None,
+    scenario: Scenario = None,
+    point: Point = None,
+    seed: Seed = None,
+) -> None:
+    """A run as a timeline for ui.perfetto.dev or chrome://tracing: instances, stages, requests, GPU memory, queues."""
+    from simlora.results.trace_events import write_trace_events
+    from simlora.study.explaining import the_cell
+    from simlora.study.store import one_message
+
+    cell = the_cell(folder, system=system, scenario=scenario, point=point, seed=seed)
+    with one_message(out.parent):
+        count = write_trace_events(cell, out, from_s, float("inf") if to_s is None else to_s)
+    typer.echo(f"{out}: {count:,} events; open it at https://ui.perfetto.dev")
