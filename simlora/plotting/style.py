@@ -63,12 +63,24 @@ class Style(NamedTuple):
     hatch: str
 
 
-# Colours: Okabe and Ito 2008, then three of Paul Tol's.
+# Colours: Okabe and Ito 2008 and Paul Tol's qualitative sets; any two lie apart for dichromats, too.
 BUILT_IN = {
     "serverless-lora": Style("#0072B2", "solid", "o", ""),
     "serverless-llm": Style("#E69F00", (0, (5, 1.5)), "s", "///"),
     "insta-infer": Style("#009E73", (0, (3, 1, 1, 1)), "^", "..."),
     "vllm": Style("#444444", (0, (1, 1)), "D", ""),
+    "chameleon": Style("#BBCC33", (0, (4, 1)), "*", "//"),
+    "clairvoyant-lora": Style("#000000", (0, (1, 3)), "|", ""),
+    "dlora": Style("#222255", (0, (5, 1, 1, 1)), "d", "oo"),
+    "peft": Style("#99DDFF", (0, (2, 2)), "1", "\\\\"),
+    "plain-serverless": Style("#DDCC77", (0, (6, 1)), "h", "|||"),
+    "punica": Style("#44BB99", (0, (3, 1)), "2", "---"),
+    "reserved-plus-burst": Style("#AA3377", (0, (4, 1, 2, 1)), "8", "+++"),
+    "s-lora": Style("#CC3311", (0, (6, 1, 1, 1)), "H", "xxx"),
+    "serverless-vllm": Style("#EE6677", (0, (3, 2)), "x", "////"),
+    "toppings": Style("#EE8866", (0, (2, 1, 1, 1)), "3", "oo"),
+    "torpor": Style("#FFAABB", (0, (7, 2)), "+", ".."),
+    "vllm-packed": Style("#666633", (0, (1, 1.5)), "4", "||"),
 }
 OTHERS = (
     Style("#D55E00", (0, (6, 2)), "v", "\\\\\\"),
@@ -83,7 +95,7 @@ OTHERS = (
 def styles(systems: Iterable[str]) -> dict[str, Style]:
     """The style of each system by its name, whatever number of GPUs the name states.
 
-    The built-in four have their own. Another takes that at its name's checksum, or the next that no other has;
+    A built-in system has its own. Another takes that at its name's checksum, or the next that no other has;
     give the systems of a whole experiment, and each looks the same in all figures. From the seventh on they repeat.
     """
     given: dict[str, Style] = {}
@@ -99,8 +111,8 @@ def styles(systems: Iterable[str]) -> dict[str, Style]:
 
 
 def _kin(system: str) -> str:
-    """What is drawn alike: an always-on system with the fewest GPUs, be they few or many."""
-    return re.sub(r" \((\d+ to )?\d+ GPUs?\)$", " (fewest GPUs)", system)
+    """What is drawn alike: an always-on system with the fewest GPUs, be they few or many; never a name that is shown."""
+    return re.sub(r" \((\d+ to )?\d+ GPUs?\)$", " (GPUs)", system)
 
 
 def in_order(present: Iterable[str], systems: Iterable[str]) -> list[str]:
