@@ -111,7 +111,7 @@ def styles(systems: Iterable[str]) -> dict[str, Style]:
 
 
 def _kin(system: str) -> str:
-    """What is drawn alike: an always-on system with the fewest GPUs, be they few or many; never a name that is shown."""
+    """What is drawn alike: an always-on system with the fewest GPUs, be they few or many. Never shown."""
     return re.sub(r" \((\d+ to )?\d+ GPUs?\)$", " (GPUs)", system)
 
 
