@@ -77,7 +77,7 @@ def _happened(row: Mapping[str, Any], events: pa.Table) -> list[Happened]:
     own = [("bound_s", f"goes to {where}", row.get("why", ""))]
     if row["cold"]:
         own.append(("ready_s", f"{where} is up", ""))
-    own.append(("started_s", f"its batch of {row['batch']} begins", ""))
+    own.append(("started_s", f"its batch of {row['batch']} begins" if row["batch"] else "it begins", ""))
     own += [("first_token_s", "its first token", ""), ("finished_s", "its last token", "")]
     found += [Happened(row[name], what, why) for name, what, why in own if row[name] == row[name]]
     return sorted(found, key=lambda one: one.at_s)

@@ -132,13 +132,15 @@ def with_slo(rows: Sequence[Row], slo: str, profile: Profile, folder: Path, wher
     """
     if slo == "warm-5x":
         return [{**row, "slo_ttft_s": WARM_FACTOR * warm_ttft_s(row, profile, folder)} for row in rows]
+    check_slo_stated(rows, where, 'which slo = "published" needs; the other choice is slo = "warm-5x"')
+    return list(rows)
+
+
+def check_slo_stated(rows: Sequence[Row], where: str, why: str = "which it is judged by") -> None:
+    """Raise :class:`ConfigError` for the first function whose row states no ``slo_ttft_s``."""
     for row in rows:
         if row["slo_ttft_s"] is None:
-            raise ConfigError(
-                f'{where}: function "{row["function"]}" states no slo_ttft_s, which slo = "published" needs; '
-                'the other choice is slo = "warm-5x"'
-            )
-    return list(rows)
+            raise ConfigError(f'{where}: function "{row["function"]}" states no slo_ttft_s, {why}')
 
 
 def warm_ttft_s(row: Row, profile: Profile, folder: Path) -> float:
