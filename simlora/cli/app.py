@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from simlora.cli import experiments, functions, importing, looking, policies, traffic, validation
+from simlora.cli import experiments, functions, importing, looking, policies, traffic, validation, weights
 
 app = typer.Typer(
     name="simlora",
@@ -40,6 +40,8 @@ app.command(
 )(policies.arena)
 app.add_typer(importing.app, name="import", rich_help_panel=HARDWARE)
 app.command("validate", rich_help_panel=HARDWARE)(validation.validate)
+app.command("make-model", rich_help_panel=HARDWARE)(weights.make_model)
+app.command("make-adapter", rich_help_panel=HARDWARE)(weights.make_adapter)
 
 
 @app.callback(invoke_without_command=True)

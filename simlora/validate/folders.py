@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from simlora.entities import Backbone, Function
 from simlora.errors import ConfigError
+from simlora.study.store import one_message
 
 SPARE_BYTES = 1_000_000_000
 
@@ -21,15 +23,35 @@ def prepare(functions: Sequence[Function], folder: Path) -> tuple[dict[Backbone,
     models = {backbone: folder / backbone.name for backbone in backbones}
     adapters = {function: folder / f"adapter-{function.index}-{function.id}" for function in functions}
     check_room([b for b in backbones if not models[b].exists()], folder)
+    for backbone, path in models.items():
+        write_model(backbone, path)
+    for function, path in adapters.items():
+        write_adapter(function, path)
+    return models, adapters
+
+
+def write_model(backbone: Backbone, folder: Path) -> None:
+    """A model folder of random weights, if there is none yet; raises as :func:`prepare`."""
+    with _torch_there(), one_message(folder):
+        from simlora.backends.torch_gpu.folders import make_model
+
+        make_model(backbone, folder)
+
+
+def write_adapter(function: Function, folder: Path) -> None:
+    """A PEFT folder of random weights, if there is none yet; raises as :func:`prepare`."""
+    with _torch_there(), one_message(folder):
+        from simlora.backends.torch_gpu.folders import make_adapter
+
+        make_adapter(function, folder)
+
+
+@contextmanager
+def _torch_there() -> Iterator[None]:
     try:
-        from simlora.backends.torch_gpu.folders import make_adapter, make_model
+        yield
     except ImportError as error:
         raise ConfigError(f"{error.name} is not installed; the extra gpu brings it: pip install simlora[gpu]") from None
-    for backbone, path in models.items():
-        make_model(backbone, path)
-    for function, path in adapters.items():
-        make_adapter(function, path)
-    return models, adapters
 
 
 def check_room(backbones: Sequence[Backbone], folder: Path) -> None:
