@@ -26,7 +26,7 @@ def test_a_model_and_its_adapter_are_read_by_transformers_and_peft(tmp_path: Pat
     call("make-adapter", str(tmp_path / "model"), "--random", "--rank", "4", "--out", str(tmp_path / "adapter"))
     model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "model")
     found = peft.PeftModel.from_pretrained(model, tmp_path / "adapter")
-    ranks = {tuple(value.shape)[0] for name, value in found.named_parameters() if "lora_A" in name}
+    ranks = {value.shape[0] for name, value in found.named_parameters() if "lora_A" in name}
     assert ranks == {4}
 
 
