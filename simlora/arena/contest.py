@@ -56,7 +56,7 @@ def run_arena(
     store.create(fresh=False)
     write_manifest(grid, store.out)
     with Progress() as progress:
-        runner = Runner(store, jobs or default_jobs(), False, progress, digests)
+        runner = Runner(store, default_jobs() if jobs is None else jobs, False, progress, digests)
         finished = runner.run(grid.cells, f"{len(grid.systems['base'])} policies in {len(scenarios())} scenarios")
         times = measure_all(finished, digests, role, store.out, progress)
     store.keep_only(finished)

@@ -51,7 +51,8 @@ def run_experiment(
 ) -> Ran:
     """Run what is not finished yet of an experiment and print what came of it.
 
-    ``sets``: ``key=value[,value]`` put over the file; ``fresh``: forget earlier runs; ``stepwise``: one engine step at
+    ``sets``: ``key=value[,value]`` put over the file; ``jobs``: processes, 0 for this one, so that
+    a debugger sees the policies; ``fresh``: forget earlier runs; ``stepwise``: one engine step at
     a time. Raises :class:`SimloraError` for input that does not fit, before anything is run.
     """
     store = Store(out or default_out(path))
@@ -60,11 +61,11 @@ def run_experiment(
     traffic = survey(grid)
     engine = next(iter(grid.systems.values()))
     show(regime_table(regimes(grid, traffic), next(iter(engine.values())).profile.engine.name))
-    jobs = jobs or default_jobs()
+    jobs = default_jobs() if jobs is None else jobs
     digests = {t.group: t.digest for t in traffic}
     if dry_run:
         unfinished = [c for c in grid.cells if fresh or not store.holds(c, cell_key(c, digests[c.group], stepwise))]
-        _announce(grid, unfinished, traffic, jobs)
+        _announce(grid, unfinished, traffic, jobs or 1)
         return Ran(store.out, written=False)
     store.create(fresh)
     write_manifest(grid, store.out)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from multiprocessing import resource_tracker
 
 from simlora.errors import ConfigError
+from simlora.policies.base import ROLES
 from simlora.study.grid import Cell, Group
 from simlora.study.hashing import cell_key
 from simlora.study.progress import Progress
@@ -29,7 +30,10 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass
 class Runner:
-    """Runs cells into ``store`` with ``jobs`` processes. ``digests``: of each workload, by the group that sees it."""
+    """Runs cells into ``store`` with ``jobs`` processes of their own; with none, in this one, which a policy can end.
+
+    ``digests``: of each workload, by the group that sees it.
+    """
 
     store: Store
     jobs: int
@@ -62,7 +66,7 @@ class Runner:
 
     def _unless_interrupted(self, pending: Sequence[Keyed]) -> Iterator[Outcome]:
         try:
-            yield from self._here(pending) if self.jobs == 1 else self._elsewhere(pending)
+            yield from self._elsewhere(pending) if self.jobs else self._here(pending)
         except KeyboardInterrupt:
             raise Interrupted(", ".join(running(*note) for note in take_notes(self.store.out).items())) from None
 
@@ -93,14 +97,17 @@ class Runner:
             [outcome] = self._pool([(cell, key)])
         except BrokenProcessPool as error:
             take_notes(self.store.out)
-            return Outcome(cell, f"the process that ran it ended on the way ({_how_it_ended(error)})")
+            return Outcome(
+                cell, f"the process that ran it{_own_policies(cell)} ended on the way ({_how_it_ended(error)})"
+            )
         return outcome
 
     def _pool(self, pending: Sequence[Keyed]) -> Iterator[Outcome]:
         import joblib
 
         terms = replace(self._terms, parent=os.getpid())
-        pool = joblib.Parallel(n_jobs=self.jobs, return_as="generator_unordered", batch_size=1)
+        workers = max(self.jobs, 2)  # for one job joblib begins no process; the second of two waits in vain
+        pool = joblib.Parallel(workers, return_as="generator_unordered", batch_size=1, pre_dispatch=self.jobs)
         with _ctrl_c_is_for_this_process():
             outcomes = pool(joblib.delayed(run_cell)(cell, key, terms) for cell, key in pending)
         try:
@@ -123,6 +130,13 @@ def _ctrl_c_is_for_this_process() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _own_policies(cell: Cell) -> str:
+    """Those of the user's own, one of which may be what ended the process."""
+    named = [str(getattr(cell.config, role)["policy"]) for role in ROLES]
+    own = dict.fromkeys(name for name in named if ":" in name)
+    return f" with {', '.join(own)}" if own else ""
 
 
 def _how_it_ended(error: BrokenProcessPool) -> str:

@@ -45,7 +45,7 @@ def arena(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Arena:
             policy = "mine:Mine"
             if not (tmp_path / "mine.py").exists():
                 write_policy(role, "mine", tmp_path)
-        return run_arena(role, policy, keys, **{"seeds": 2, "jobs": 1, **options}).out
+        return run_arena(role, policy, keys, **{"seeds": 2, "jobs": 0, **options}).out
 
     return run
 

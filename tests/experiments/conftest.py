@@ -36,6 +36,6 @@ def script() -> Callable[[str], ModuleType]:
 def timeline_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results folder of experiments/timeline."""
     out = tmp_path_factory.mktemp("timeline")
-    ran = run_experiment(EXPERIMENTS / "timeline" / "experiment.toml", out=out, jobs=1)
+    ran = run_experiment(EXPERIMENTS / "timeline" / "experiment.toml", out=out, jobs=0)
     assert not ran.failed
     return out

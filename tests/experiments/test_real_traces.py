@@ -44,7 +44,7 @@ fewest = false
 def test_an_hour_of_real_traffic(pattern: str, data_dir: Path, tmp_path: Path) -> None:
     file = tmp_path / "experiment.toml"
     file.write_text(EXPERIMENT.format(functions=FUNCTIONS.as_posix(), pattern=pattern), encoding="utf-8")
-    ran = run_experiment(file, out=tmp_path / "out", jobs=1)
+    ran = run_experiment(file, out=tmp_path / "out", jobs=0)
     assert not ran.failed
     results = load(ran.out)
     summary = results.summary

@@ -36,7 +36,7 @@ def test_a_list_that_was_tampered_with_reaches_no_other_folder(tmp_path):
 
 def test_a_run_that_served_nothing_has_its_figures(folder):
     too_long = "scenario.lengths={name='fixed',prompt_tokens=10000000,output_tokens=10}"
-    ran = run_experiment(folder.file, folder.path / "out", sets=["seeds=1", too_long], jobs=1)
+    ran = run_experiment(folder.file, folder.path / "out", sets=["seeds=1", too_long], jobs=0)
     assert ran.failed == ()
     assert (ran.out / "figures" / "ttft.png").exists()
     assert set(pd.read_csv(ran.out / "summary.csv")["finished"]) == {0}

@@ -14,7 +14,7 @@ from simlora.study.run import run_experiment
 @pytest.fixture
 def drawn(folder, engine):
     """The experiment run on the fake engine: names of its pictures, and the systems in each."""
-    ran = run_experiment(folder.file, folder.path / "out", jobs=1)
+    ran = run_experiment(folder.file, folder.path / "out", jobs=0)
     return {path.stem: pd.read_csv(path) for path in (ran.out / "figures").glob("*.csv")}
 
 

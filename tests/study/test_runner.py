@@ -17,7 +17,7 @@ from simlora.study.summary import read_rows
 
 
 def run(folder, **options):
-    return run_experiment(folder.file, folder.path / "out", jobs=1, **options)
+    return run_experiment(folder.file, folder.path / "out", jobs=0, **options)
 
 
 @pytest.fixture(autouse=True)
@@ -168,7 +168,7 @@ def test_an_unwritable_folder_is_one_message(folder, engine):
 def test_a_place_without_room_for_a_folder_is_told_before_anything_runs(folder, engine, capsys):
     (folder.path / "a-file").write_text("")
     with pytest.raises(ConfigError, match=r"results need a folder, and .*a-file is a file"):
-        run_experiment(folder.file, folder.path / "a-file" / "below", jobs=1)
+        run_experiment(folder.file, folder.path / "a-file" / "below", jobs=0)
     assert (engine.calls, capsys.readouterr().out) == ([], "")
 
 
@@ -242,7 +242,7 @@ def test_the_search_can_be_left_out(folder, engine):
 
 
 def test_runs_in_other_processes_give_the_same_bytes(folder):
-    here = run_experiment(folder.file, folder.path / "here", jobs=1, sets=["seeds=1"])
+    here = run_experiment(folder.file, folder.path / "here", jobs=0, sets=["seeds=1"])
     there = run_experiment(folder.file, folder.path / "there", jobs=2, sets=["seeds=1"])
     for path in sorted(here.out.rglob("*")):
         if path.is_file():
