@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,8 @@ import numpy as np
 from simlora.cluster.machines import Machines, gpus_text
 from simlora.entities import Function
 from simlora.latency import Profile
+from simlora.latency.out_of_range import BeyondMeasured
+from simlora.study.console import stderr
 from simlora.study.grid import Cell, Grid, Group
 from simlora.study.numbers import written
 from simlora.study.workloads import digest, workload_of
@@ -51,15 +55,33 @@ class Regime:
 
 
 def survey(grid: Grid) -> list[Traffic]:
-    """Build every workload once; :class:`TraceError` or :class:`ConfigError` with the scenario's place in the file."""
+    """Build every workload once, and say if its lengths lie beyond what was measured.
+
+    Raises :class:`TraceError` or :class:`ConfigError` with the scenario's place in the file.
+    """
     names = [scenario.name for scenario in grid.study.experiment.scenario]
     traffic = []
+    beyond: dict[str, None] = {}
     machines = {cell.group[:2]: cell.machines for cell in reversed(grid.cells)}
     for cell in grid.workloads:
         with grid.study.document.at("scenario", names.index(cell.scenario)):
             workload = workload_of(cell.settings["workload"], cell.base_dir)
-        traffic.append(_traffic(cell, workload, machines[cell.group[:2]]))
+        with _beyond_measured() as models:
+            traffic.append(_traffic(cell, workload, machines[cell.group[:2]]))
+        beyond.update(models)
+    if beyond:
+        stderr().print(f"longer than what was measured, hence less certain: requests of {'; '.join(beyond)}")
     return traffic
+
+
+@contextmanager
+def _beyond_measured() -> Iterator[dict[str, None]]:
+    """The models that warn inside, in place of their warnings."""
+    models: dict[str, None] = {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", BeyondMeasured)
+        yield models
+    models.update((w.message.model, None) for w in caught if isinstance(w.message, BeyondMeasured))
 
 
 def _traffic(cell: Cell, workload: Workload, machines: Sequence[Machines]) -> Traffic:

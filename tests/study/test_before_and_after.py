@@ -56,6 +56,17 @@ def test_regimes_of_a_sweep(folder):
     assert high.requests > 2 * low.requests
 
 
+def test_lengths_beyond_what_was_measured_are_told_once_and_not_as_warnings(traffic_file, capsys, recwarn):
+    survey(build_grid(read_study(traffic_file.file)))
+    assert capsys.readouterr().err == ""
+    table = traffic_file.path / "t.csv"
+    table.write_text(table.read_text().replace("a,100,3", "a,10000000,3"))
+    survey(build_grid(read_study(traffic_file.file)))
+    said = " ".join(capsys.readouterr().err.split())
+    assert said == "longer than what was measured, hence less certain: requests of llama-2-7b on l40s under hf-eager"
+    assert not recwarn.list
+
+
 def row(system, seed, ttft, cost=1.0, scenario="s", point="base"):
     return {
         "system": system,
