@@ -54,7 +54,7 @@ class WallClock(VirtualTime):
     def __init__(self) -> None:
         super().__init__()
         self._began_s = time.monotonic()
-        self._finished: SimpleQueue[tuple[float, simpy.Event, Future[Any]]] = SimpleQueue()
+        self._finished: SimpleQueue[tuple[float, simpy.Event, Future[Any], bool]] = SimpleQueue()
         self._under_way = 0
         self.lateness_s = array("d")
 
@@ -75,11 +75,14 @@ class WallClock(VirtualTime):
         """The time of this environment at a reading of ``time.monotonic``, which all processes of a machine share."""
         return monotonic_s - self._began_s
 
-    def when_done(self, future: Future[Any]) -> simpy.Event:
-        """An event that happens once the future is done, with its result, or fails with its exception."""
+    def when_done(self, future: Future[Any], awaited: bool = True) -> simpy.Event:
+        """An event that happens once the future is done, with its result, or fails with its exception.
+
+        One that is not ``awaited`` may never come: it alone keeps no run from being exhausted.
+        """
         event = self.event()
-        self._under_way += 1
-        future.add_done_callback(lambda done: self._finished.put((self.elapsed_s, event, done)))
+        self._under_way += awaited
+        future.add_done_callback(lambda done: self._finished.put((self.elapsed_s, event, done, awaited)))
         return event
 
     def step(self) -> None:
@@ -96,10 +99,10 @@ class WallClock(VirtualTime):
     def _take(self, wait_s: float) -> None:
         """Put what has been finished meanwhile in its place among the events."""
         try:
-            at_s, event, future = self._finished.get(timeout=wait_s) if wait_s else self._finished.get_nowait()
+            at_s, event, future, awaited = self._finished.get(timeout=wait_s) if wait_s else self._finished.get_nowait()
         except Empty:
             return
-        self._under_way -= 1
+        self._under_way -= awaited
         failure = future.exception()
         event._ok, event._value = (True, future.result()) if failure is None else (False, failure)
         self.schedule(event, delay=max(0.0, at_s - self.now))

@@ -17,6 +17,8 @@ class CauseKind(StrEnum):
     BECAME_IDLE = "became_idle"
     MEMORY_FREED = "memory_freed"
     LOAD_FINISHED = "load_finished"
+    FAILED = "failed"
+    GPU_RETURNED = "gpu_returned"
     WOKEN = "woken"
 
 
@@ -140,6 +142,75 @@ class RequestsPreempted(NamedTuple):
     why: str
 
 
+class InstanceFailed(NamedTuple):
+    """A process died or could not do its work; its end follows, and what becomes of its requests."""
+
+    at_s: float
+    instance: int
+    function: Function | None
+    gpu: int
+    why: str
+
+
+class BackboneFailed(NamedTuple):
+    """A backbone process died; the ends of all that mapped it follow, then its own."""
+
+    at_s: float
+    backbone: Backbone
+    gpu: int
+    why: str
+
+
+class AdapterFailed(NamedTuple):
+    """An engine could not load an adapter; it goes on without the request that wanted it."""
+
+    at_s: float
+    instance: int
+    function: Function
+    gpu: int
+    why: str
+
+
+class GpuLost(NamedTuple):
+    """A GPU is gone, and all that was on it: until it is back it is in no view."""
+
+    at_s: float
+    gpu: int
+    why: str
+
+
+class GpuReturned(NamedTuple):
+    """A lost GPU is back, with nothing on it."""
+
+    at_s: float
+    gpu: int
+
+
+class StoreChanged(NamedTuple):
+    """The remote store gives every node ``factor`` of its usual rate from now on."""
+
+    at_s: float
+    factor: float
+
+
+class RequestRetried(NamedTuple):
+    """Work on a request failed, and it waits at the front end again, to start over."""
+
+    at_s: float
+    function: Function
+    request: int
+    why: str
+
+
+class RequestFailed(NamedTuple):
+    """Work on a request failed for good."""
+
+    at_s: float
+    function: Function
+    request: int
+    why: str
+
+
 Event = (
     InstanceStarted
     | StageFinished
@@ -151,4 +222,12 @@ Event = (
     | AdapterEvicted
     | RequestsPreempted
     | RequestRejected
+    | InstanceFailed
+    | BackboneFailed
+    | AdapterFailed
+    | GpuLost
+    | GpuReturned
+    | StoreChanged
+    | RequestRetried
+    | RequestFailed
 )

@@ -5,7 +5,7 @@ Only a back-end knows true durations and how many tokens a request will produce 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import simpy
@@ -13,6 +13,7 @@ import simpy
 from simlora.cluster.hardware import Node
 from simlora.cluster.processes import BackboneProcess, Instance
 from simlora.entities import Artifact, Function, QueuedRequest, Tier
+from simlora.errors import SimloraError
 from simlora.latency.engines import Stage
 
 
@@ -36,14 +37,33 @@ class Progress(NamedTuple):
     first_token_s: float
 
 
+class WorkFailedError(SimloraError):
+    """A process died, hung, or could not do what it was asked."""
+
+
 class Task(Protocol):
-    """Work under way. The value of ``done`` is its seconds, or for a run its :class:`Progress`."""
+    """Work under way. The value of ``done`` is its seconds, or for a run its :class:`Progress`.
+
+    Work that cannot be done fails ``done`` with :class:`WorkFailedError`.
+    """
 
     @property
     def done(self) -> simpy.Event: ...
     def stop(self) -> None:
-        """A run ends at its next step boundary; anything else at once, and its ``done`` never fires."""
+        """A run ends at its next step boundary; anything else at once, and nobody hears of its ``done``."""
         ...
+
+
+class RunTask(Task, Protocol):
+    """Steps under way."""
+
+    def abandon(self) -> None:
+        """Its process is gone: it ends at once, and nobody hears of its ``done``."""
+        ...
+
+
+Lost = Callable[[Instance | BackboneProcess, str], None]
+"""Who is told that a process has ended of its own accord, and why."""
 
 
 class Backend(Protocol):
@@ -51,6 +71,14 @@ class Backend(Protocol):
 
     runs: int
     steps: int
+
+    def report_to(self, lost: Lost) -> None:
+        """Whom to tell of processes that end without having been told to."""
+        ...
+
+    def spoil(self, function: Function, loads: int | None) -> None:
+        """The next so many loads of the function's adapter fail (``None``: all of them), as of a corrupt file."""
+        ...
 
     def stage(self, instance: Instance, stage: Stage, artifact: Artifact | None, source: Tier | None) -> Task:
         """One step of a cold start; ``source``: the tier its bytes come from.
@@ -78,7 +106,7 @@ class Backend(Protocol):
         """
         ...
 
-    def run(self, instance: Instance, prefill: Sequence[PrefillChunk], at_most: int) -> Task:
+    def run(self, instance: Instance, prefill: Sequence[PrefillChunk], at_most: int) -> RunTask:
         """Steps over the running batch: the first also prefills, then all decode.
 
         It ends when a request finishes (or all, where a batch ends as one), after ``at_most`` steps, or when stopped.
@@ -87,6 +115,10 @@ class Backend(Protocol):
 
     def leave(self, instance: Instance, request: QueuedRequest) -> None:
         """The request leaves the running batch; what it has produced so far is kept."""
+        ...
+
+    def forget(self, request: QueuedRequest) -> None:
+        """What it has produced so far is lost: it starts over."""
         ...
 
     def end(self, instance: Instance) -> None:

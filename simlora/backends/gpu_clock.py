@@ -99,6 +99,13 @@ class GpuClock:
             run.look_out_for(min(run.next_step, steps))
             self._arm()
 
+    def abandon(self, run: Run) -> None:
+        """The run is gone at once, its ``ended`` never called; one that has ended already is not affected."""
+        if run in self._runs:
+            self._advance(self._now_v())
+            self._runs.remove(run)
+            self._share()
+
     def _now_v(self) -> float:
         if not self._runs:
             return 0.0

@@ -43,7 +43,7 @@ class StepModel(Protocol):
 
 
 class SimulatedRun:
-    """One run on a GPU's clock: implements :class:`simlora.backends.base.Task` and a clock's ``Segment``."""
+    """One run on a GPU's clock: implements :class:`simlora.backends.base.RunTask` and a clock's ``Segment``."""
 
     __slots__ = (
         "_adapters",
@@ -140,6 +140,9 @@ class SimulatedRun:
 
     def stop(self) -> None:
         self._clock.stop(self._run)
+
+    def abandon(self) -> None:
+        self._clock.abandon(self._run)
 
     def ended(self, first_step_s: float) -> None:
         """The clock calls when the last step is over."""

@@ -7,7 +7,7 @@ from functools import partial
 
 import simpy
 
-from simlora.backends.base import PrefillChunk, Task
+from simlora.backends.base import Lost, PrefillChunk, Task, WorkFailedError
 from simlora.backends.decoding import Decoding
 from simlora.backends.draws import spread
 from simlora.backends.gpu_clock import GpuClock
@@ -35,14 +35,24 @@ class Pause:
 
 
 class Move:
-    """Fixed seconds, then as many bytes over each of some ways: implements :class:`simlora.backends.base.Task`."""
+    """Fixed seconds, then as many bytes over each of some ways: implements :class:`simlora.backends.base.Task`.
 
-    __slots__ = ("_began_s", "_env", "_stopped", "_under_way", "done")
+    With a ``fault`` it fails when the last byte has arrived.
+    """
+
+    __slots__ = ("_began_s", "_env", "_fault", "_stopped", "_under_way", "done")
 
     def __init__(
-        self, env: simpy.Environment, fixed_s: float, size_bytes: int, ways: Sequence[Sequence[Link]], cap_per_s: float
+        self,
+        env: simpy.Environment,
+        fixed_s: float,
+        size_bytes: int,
+        ways: Sequence[Sequence[Link]],
+        cap_per_s: float,
+        fault: str = "",
     ):
         self._env = env
+        self._fault = fault
         self._began_s = env.now
         self._stopped = False
         self._under_way: dict[int, Transfer] = {}
@@ -57,10 +67,15 @@ class Move:
 
     def _arrived(self, at: int) -> None:
         del self._under_way[at]
-        if not self._under_way:
+        if self._under_way:
+            return
+        if self._fault:
+            self.done.fail(WorkFailedError(self._fault))
+        else:
             self.done.succeed(self._env.now - self._began_s)
 
     def stop(self) -> None:
+        self.done.defused = True
         self._stopped = True
         for transfer in self._under_way.values():
             transfer.stop()
@@ -102,8 +117,25 @@ class SimulatedBackend:
         self._contention = contention
         self._stepwise = stepwise
         self._batches: dict[int, tuple[StepModel, Decoding, GpuClock]] = {}
+        self._spoilt: dict[str, int | None] = {}
         self.steps = 0
         self.runs = 0
+
+    # ------------------------------------------------------------------ failures
+
+    def report_to(self, lost: Lost) -> None:
+        """Processes end when the engine or a scenario says so."""
+
+    def spoil(self, function: Function, loads: int | None) -> None:
+        self._spoilt[function.adapter.name] = loads
+
+    def _fault(self, artifact: Artifact) -> str:
+        """What is wrong with this load, if anything."""
+        left = self._spoilt.get(artifact.name, 0) if artifact.kind is ArtifactKind.ADAPTER else 0
+        if left == 0:
+            return ""
+        self._spoilt[artifact.name] = None if left is None else left - 1
+        return f"the adapter of {artifact.name} is corrupt"
 
     # ------------------------------------------------------------------ cold start and loads
 
@@ -134,7 +166,8 @@ class SimulatedBackend:
         reads = source is Tier.SSD and not whole
         ways = [(gpu.node.storage, gpu.bus) if reads else (gpu.bus,) for gpu in gpus]
         size_bytes = artifact.bytes if whole else -(-artifact.bytes // len(gpus))
-        return Move(self._env, fixed_s + path.fixed_s, size_bytes, ways, path.bytes_per_s)
+        fault = self._fault(artifact) if self._spoilt else ""
+        return Move(self._env, fixed_s + path.fixed_s, size_bytes, ways, path.bytes_per_s, fault)
 
     # ------------------------------------------------------------------ steps
 
@@ -171,6 +204,9 @@ class SimulatedBackend:
 
     def leave(self, instance: Instance, request: QueuedRequest) -> None:
         self._batches[instance.id][1].leave(request)
+
+    def forget(self, request: QueuedRequest) -> None:
+        self._produced.pop(request.index, None)
 
     def end(self, instance: Instance) -> None:
         self._batches.pop(instance.id, None)

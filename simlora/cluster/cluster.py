@@ -35,8 +35,8 @@ class Cluster:
         self._env = env
         self.functions = functions
         self._one_for_all = one_for_all
-        self.nodes: list[Node] = []
-        self.gpus: list[Gpu] = []
+        self.every_node: list[Node] = []
+        self.every_gpu: list[Gpu] = []
         self.front = Queues()
         self.held_back = Queues()
         self.containers: dict[int, Container] = {}
@@ -47,19 +47,22 @@ class Cluster:
         self._ids = {"instance": 0, "container": 0, "backbone": 0}
         for kind in machines:
             self._add_nodes(kind, use_gpus, has_all, host_cache_fraction, storage)
+        self._every_place: dict[int, tuple[Place, ...]] = {}
         self._places: dict[int, tuple[Place, ...]] = {}
         self._place_of: dict[tuple[int, ...], Place] = {}
-        for reserved in self.gpus[:reserved_gpus]:
+        for reserved in self.every_gpu[:reserved_gpus]:
             reserved.reserved = True
+        self.nodes: list[Node] = list(self.every_node)
+        self.gpus: list[Gpu] = list(self.every_gpu)
 
     def _add_nodes(
         self, kind: Machines, use_gpus: int | None, has_all: bool, cache_fraction: float, storage: Discipline
     ) -> None:
         host = kind.node
         for _ in range(kind.nodes):
-            n, count = len(self.nodes), kind.gpus_per_node
+            n, count = len(self.every_node), kind.gpus_per_node
             if use_gpus is not None:
-                count = min(count, use_gpus - len(self.gpus))
+                count = min(count, use_gpus - len(self.every_gpu))
             if not count:
                 return
             cache_bytes = int(host.host_bytes * cache_fraction)
@@ -70,20 +73,20 @@ class Cluster:
                 Link(f"storage of node {n}", host.ssd_bytes_per_s, storage),
                 Link(f"network of node {n}", remote_per_s),
             )
-            self.nodes.append(Node(self._env, n, memory, cache, links, has_all))
-            self._add_gpus(self.nodes[-1], count, kind)
+            self.every_node.append(Node(self._env, n, memory, cache, links, has_all))
+            self._add_gpus(self.every_node[-1], count, kind)
 
     def _add_gpus(self, node: Node, count: int, kind: Machines) -> None:
         """As many in turn behind one switch as the kind of node says."""
         gpu, name = kind.profile.gpu, kind.profile.kernels.gpu
         for n in range(count):
-            index = len(self.gpus)
+            index = len(self.every_gpu)
             if n % kind.node.switch_gpus == 0:
                 switch: list[Gpu] = []
                 bus = Link(f"bus of GPU {index}", gpu.pcie_bytes_per_s)
-            self.gpus.append(Gpu(index, name, node, Memory(f"GPU {index}", gpu.usable_bytes), bus, switch))
-            node.gpus.append(self.gpus[-1])
-            switch.append(self.gpus[-1])
+            self.every_gpu.append(Gpu(index, name, node, Memory(f"GPU {index}", gpu.usable_bytes), bus, switch))
+            node.gpus.append(self.every_gpu[-1])
+            switch.append(self.every_gpu[-1])
 
     def cache_all(self) -> None:
         """Fill the host caches with what the functions need, in their order, as far as there is room."""
@@ -103,9 +106,8 @@ class Cluster:
     def places(self, gpus: int) -> Sequence[Place]:
         found = self._places.get(gpus)
         if found is None:
-            firsts = ((node, first) for node in self.nodes for first in range(0, len(node.gpus) - gpus + 1, gpus))
-            found = self._places[gpus] = tuple(Place(node.gpus[first : first + gpus]) for node, first in firsts)
-            self._place_of |= {tuple(gpu.index for gpu in place.gpus): place for place in found}
+            there = (place for place in self.every_place(gpus) if not any(gpu.lost for gpu in place.gpus))
+            found = self._places[gpus] = tuple(there)
         return found
 
     def instances_of(self, function: Function) -> Mapping[int, Instance]:
@@ -126,13 +128,23 @@ class Cluster:
 
     # ------------------------------------------------------------------ what the engine does
 
+    def every_place(self, gpus: int) -> Sequence[Place]:
+        """Also those of which a GPU is lost."""
+        found = self._every_place.get(gpus)
+        if found is None:
+            nodes = [[gpu for gpu in self.every_gpu if gpu.node is node] for node in self.every_node]
+            blocks = (node[first : first + gpus] for node in nodes for first in range(0, len(node) - gpus + 1, gpus))
+            found = self._every_place[gpus] = tuple(map(Place, blocks))
+            self._place_of |= {tuple(gpu.index for gpu in place.gpus): place for place in found}
+        return found
+
     def _next_id(self, kind: str) -> int:
         self._ids[kind] += 1
         return self._ids[kind] - 1
 
     def find(self, instance: InstanceView) -> Instance:
         """The instance behind a view of it."""
-        return self.gpus[instance.gpu.index].instances[instance.id]
+        return self.every_gpu[instance.gpu.index].instances[instance.id]
 
     def place_of(self, gpus: Sequence[GpuView]) -> Place:
         """The place that these GPUs are; :class:`KeyError` if they are none."""
@@ -192,6 +204,16 @@ class Cluster:
             del gpu.backbones[process.backbone]
         process.place.memory.give(process.bytes)
 
+    def find_again(self) -> None:
+        """Some GPU has been lost or is back: policies see those that are there, and their nodes."""
+        self.gpus = [gpu for gpu in self.every_gpu if not gpu.lost]
+        for gpu in self.every_gpu:
+            gpu.switch[:] = [there for there in self.gpus if there.bus is gpu.bus]
+        for node in self.every_node:
+            node.gpus = [gpu for gpu in self.gpus if gpu.node is node]
+        self.nodes = [node for node in self.every_node if node.gpus]
+        self._places.clear()
+
     def count_bound(self, function: Function, change: int) -> None:
         """One more or fewer request of ``function`` bound to an instance and not finished."""
         self._unfinished[function] += change
@@ -201,7 +223,7 @@ class Cluster:
 
         Raises :class:`AccountingError` otherwise, a fault of the engine.
         """
-        for gpu in self.gpus:
+        for gpu in self.every_gpu:
             instances = list(gpu.instances.values())
             gpu.memory.check(sum(i.device_bytes for i in instances) + sum(b.bytes for b in gpu.backbones.values()))
             for instance in instances:
@@ -212,6 +234,6 @@ class Cluster:
                         instance.adapter_memory.check(instance.adapter_bytes)
         for container in self.containers.values():
             container.memory.check(sum(i.host_bytes for i in container.instances.values()))
-        for node in self.nodes:
-            there = {i.id: i.host_bytes for gpu in node.gpus for i in gpu.instances.values()}
-            node.memory.check(sum(there.values()))
+        for node in self.every_node:
+            here = [gpu for gpu in self.every_gpu if gpu.node is node]
+            node.memory.check(sum({i.id: i.host_bytes for gpu in here for i in gpu.instances.values()}.values()))

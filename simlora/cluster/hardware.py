@@ -25,6 +25,11 @@ class CheckpointCache:
         self.memory = memory
         self._held: OrderedDict[str, int] = OrderedDict()
 
+    def clear(self) -> None:
+        """All copies are gone."""
+        self.memory.give(sum(self._held.values()))
+        self._held.clear()
+
     def __contains__(self, checkpoint: str) -> bool:
         return checkpoint in self._held
 
@@ -75,7 +80,7 @@ class Node:
         self.gpus: list[Gpu] = []
         self.on_ssd: dict[str, None] = {}
         self.expected: dict[int, int] = {}
-        self.fetching: dict[str, simpy.Event] = {}
+        self.fetching: dict[str, simpy.Process] = {}
 
     @property
     def storage_wait_s(self) -> float:
@@ -98,7 +103,10 @@ class Node:
 
 
 class Gpu:
-    """A GPU: implements :class:`simlora.views.GpuView`. Those of one ``switch`` have one ``bus``."""
+    """A GPU: implements :class:`simlora.views.GpuView`. Those of one ``switch`` have one ``bus``.
+
+    ``lost`` counts the failures that keep it away now.
+    """
 
     __slots__ = (
         "active_batches",
@@ -108,6 +116,7 @@ class Gpu:
         "index",
         "instances",
         "kind",
+        "lost",
         "memory",
         "node",
         "reserved",
@@ -118,6 +127,7 @@ class Gpu:
         self.index = index
         self.kind = kind
         self.reserved = False
+        self.lost = 0
         self.node = node
         self.memory = memory
         self.bus = bus

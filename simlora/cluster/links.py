@@ -27,6 +27,12 @@ class Link:
         self.discipline = discipline
         self.transfers: list[Transfer] = []
 
+    def set_rate(self, bytes_per_s: float) -> None:
+        """From now on this many bytes per second, which may be none."""
+        self.bytes_per_s = bytes_per_s
+        for transfer in list(self.transfers):
+            transfer.re_rate()
+
     def share_per_s(self, transfer: Transfer) -> float:
         """Bytes per second this link gives to one of its transfers now."""
         if self.discipline == "fifo":
@@ -82,9 +88,10 @@ class Transfer:
         for link in self.links:
             touched.update(dict.fromkeys(link.transfers))
         for transfer in touched:
-            transfer._re_rate()
+            transfer.re_rate()
 
-    def _re_rate(self) -> None:
+    def re_rate(self) -> None:
+        """A link it is on gives more or less than before."""
         now_s = self._env.now
         rate = min((link.share_per_s(self) for link in self.links), default=inf)
         rate = min(rate, self.cap_per_s)

@@ -14,7 +14,7 @@ from simlora.entities import ArtifactKind, Backbone, Function, QueuedRequest, Ti
 from simlora.views import InstanceState
 
 if TYPE_CHECKING:
-    from simlora.backends.base import Task
+    from simlora.backends.base import RunTask, Task
 
 
 _IS_SPARE = attrgetter("is_spare")
@@ -86,8 +86,8 @@ class Container:
 class BackboneProcess:
     """One copy of a backbone at one place, mapped by instances: implements :class:`simlora.views.BackboneView`.
 
-    ``bytes`` are those on each GPU; ``loading`` is set by the first mapper that gets to it; ``active`` counts mappers
-    whose batch runs.
+    ``bytes`` are those on each GPU; ``loading`` is set by the first mapper that gets to it, ``task`` is its load under
+    way; ``active`` counts mappers whose batch runs.
     """
 
     __slots__ = (
@@ -101,6 +101,7 @@ class BackboneProcess:
         "mappers",
         "place",
         "since_s",
+        "task",
         "unmapped_s",
     )
 
@@ -111,7 +112,8 @@ class BackboneProcess:
         self.backbone = backbone
         self.bytes = size_bytes
         self.loaded = False
-        self.loading: simpy.Event | None = None
+        self.loading: simpy.Process | None = None
+        self.task: Task | None = None
         self.mappers: dict[int, Instance] = {}
         self.active = 0
         self.since_s = now_s
@@ -244,7 +246,7 @@ class Instance:
         self.changed = False
         self.wake: simpy.Event | None = None
         self.task: Task | None = None
-        self.run: Task | None = None
+        self.run: RunTask | None = None
         self.process: simpy.Process | None = None
 
     @property

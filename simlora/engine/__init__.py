@@ -3,7 +3,8 @@
 In order: :mod:`simulation` (arrivals), :mod:`frontend` (form a batch, route), :mod:`starting` (bind, place),
 :mod:`reserving` and :mod:`start_up` (memory and cold-start stages), :mod:`serving` and :mod:`batches` (admit, run
 segments, finish), :mod:`idling` (keep-alive). Beside it: :mod:`making_room`, :mod:`planning`, :mod:`scaling`,
-:mod:`usage`; :mod:`checks` guards every decision. :mod:`relaxation` computes what no system can beat.
+:mod:`usage`; :mod:`checks` guards every decision. :mod:`failing` takes what fails, :mod:`mishaps` has it fail as a
+scenario says. :mod:`relaxation` computes what no system can beat.
 """
 
 from simlora.engine.relaxation import relax

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import simpy
 
 from simlora.actions import AdapterDemand
-from simlora.backends.base import Task
+from simlora.backends.base import Task, WorkFailedError
 from simlora.cluster.processes import Instance
 from simlora.engine.checks import check_answer, check_leaving, check_load, refuse
 from simlora.entities import Function, QueuedRequest
@@ -34,6 +34,7 @@ class Adapters:
         self._policy = engine.policies["adapters"]
         self._asks_when_unused: bool = self._policy.when_unused
         self._bytes = engine.estimates.adapter_place_bytes
+        self._faults: dict[tuple[int, Function], str] = {}
 
     # ------------------------------------------------------------------ requests that join and leave
 
@@ -100,6 +101,9 @@ class Adapters:
             if task is not None:
                 task.stop()
             return
+        except WorkFailedError as error:
+            self._cannot_load(instance, function, str(error))
+            return
         engine.reservations.keep_on_host(instance, function)
         del instance.loading[function]
         now_s, where = self._env.now, (instance.id, function, instance.gpu.index)
@@ -109,6 +113,22 @@ class Adapters:
             self._count_use(instance, function, 1)
         engine.joining.adapter_arrived(instance, function)
         engine.planner.notice(CauseKind.LOAD_FINISHED, function, instance.id)
+
+    def _cannot_load(self, instance: Instance, function: Function, why: str) -> None:
+        """Requests that wait for it leave the batch: at once, or at the next step boundary if steps are under way."""
+        del instance.loading[function]
+        self._faults[instance.id, function] = why
+        if instance.run is None:
+            self._give_up(instance, function)
+        else:
+            instance.planned_loads[function] = None
+        self._engine.server.rouse(instance)
+
+    def _give_up(self, instance: Instance, function: Function) -> None:
+        del instance.adapters[function]
+        instance.adapter_memory.give(self._bytes(function))
+        instance.adapter_bytes -= self._bytes(function)
+        self._engine.failing.adapter_failed(instance, function, self._faults.pop((instance.id, function)))
 
     def load_ahead(self, instance: Instance, function: Function, policy: Any) -> None:
         """A load that nobody in the batch waits for: at once, or at the next step boundary if steps are under way.
@@ -127,7 +147,9 @@ class Adapters:
         """Its steps have come to a boundary; KV that has grown meanwhile goes before adapters loaded ahead."""
         planned, instance.planned_loads = instance.planned_loads, {}
         for function in planned:
-            if function not in instance.adapters:
+            if (instance.id, function) in self._faults:
+                self._give_up(instance, function)
+            elif function not in instance.adapters:
                 self._begin_ahead(instance, function)
 
     def _begin_ahead(self, instance: Instance, function: Function) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from simlora.backends.base import PrefillChunk
 from simlora.cluster.processes import Instance, Running
+from simlora.cluster.queues import Queues
 from simlora.entities import QueuedRequest
 
 if TYPE_CHECKING:
@@ -24,10 +25,16 @@ class Batches:
         self.grows = engine.system.reserve == "prompt"
         self.prefill_alone = engine.estimates.profile.engine.batching.prefill_alone
         self._parks = engine.system.adapter_loading == "overlapped"
+        self._before_preemption: dict[int, QueuedRequest] = {}
 
     def admit(self, instance: Instance, request: QueuedRequest) -> bool:
         """From the instance's queue into its batch; False if its KV does not fit."""
-        if request.index not in instance.held and not self._reservations.hold(instance, request):
+        reservations = self._reservations
+        if not (
+            request.index in instance.held
+            or reservations.hold(instance, request)
+            or reservations.hold_instead(instance, request)
+        ):
             return False
         instance.held_bound_bytes -= instance.held[request.index]
         instance.queue.remove(request)
@@ -65,6 +72,33 @@ class Batches:
         instance.queue.remove(request)
         instance.bound -= 1
         self._cluster.count_bound(request.function, -1)
+
+    def forsake(self, instance: Instance) -> list[QueuedRequest]:
+        """Its process is gone, usage being accounted for: what it had, bound or running, as it came; no KV is held."""
+        ran = [running.request for running in instance.running.values()]
+        requests = sorted((*instance.queue.in_order(), *ran), key=lambda request: request.index)
+        for request in requests:
+            self._cluster.count_bound(request.function, -1)
+        instance.kv.give(sum(instance.held.values()))
+        instance.held.clear()
+        instance.held_bound_bytes = instance.bound = 0
+        instance.queue = Queues()
+        instance.running.clear()
+        instance.prefilling.clear()
+        instance.parked.clear()
+        return [self._as_it_came(request) for request in requests]
+
+    def expel(self, instance: Instance, running: Running) -> QueuedRequest:
+        """It leaves the batch for good, usage being accounted for: its adapter can't be had. The request as it came."""
+        request = running.request
+        self._take_out(instance, running)
+        del instance.running[request.index]
+        instance.kv.give(instance.held.pop(request.index))
+        self._cluster.count_bound(request.function, -1)
+        return self._as_it_came(request)
+
+    def _as_it_came(self, request: QueuedRequest) -> QueuedRequest:
+        return self._before_preemption.get(request.index, request)
 
     def step_bytes(self, instance: Instance) -> int:
         """KV of a token for each in the batch that does not pause."""
@@ -116,10 +150,7 @@ class Batches:
     def send_back(self, instance: Instance, running: Running) -> QueuedRequest:
         """Preempted: it waits again, and what it has produced is now part of what it must prefill."""
         request, produced = running.request, running.produced
-        if running.prefill_left:
-            (instance.parked if running in instance.parked else instance.prefilling).remove(running)
-        else:
-            self._engine.backend.leave(instance, request)
+        self._take_out(instance, running)
         self.release(instance, request)
         back = QueuedRequest(
             request.index,
@@ -128,8 +159,15 @@ class Batches:
             request.prompt_tokens + produced,
             request.max_new_tokens - produced,
         )
+        self._before_preemption.setdefault(request.index, request)
         instance.queue.push(back)
         instance.bound += 1
         self._cluster.count_bound(request.function, 1)
         self._record.preemptions[request.index] += 1
         return back
+
+    def _take_out(self, instance: Instance, running: Running) -> None:
+        if running.prefill_left:
+            (instance.parked if running in instance.parked else instance.prefilling).remove(running)
+        else:
+            self._engine.backend.leave(instance, running.request)

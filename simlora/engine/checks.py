@@ -105,7 +105,7 @@ def check_placement(policy: Any, placement: Placement, backbone: Backbone, clust
     if not isinstance(placement, Placement):
         refuse(policy, cluster.now_s, f"a place is a Placement or None (found {placement!r})")
     container, gpus = placement.container, placement.gpus
-    cluster.places(backbone.tensor_parallel)
+    cluster.every_place(backbone.tensor_parallel)
     try:
         place = cluster.place_of(gpus)
     except (AttributeError, KeyError):
@@ -113,6 +113,9 @@ def check_placement(policy: Any, placement: Placement, backbone: Backbone, clust
     if len(gpus) != backbone.tensor_parallel:
         what = f"{backbone.name}, which goes on {backbone.tensor_parallel} GPUs, on {place}"
         refuse(policy, cluster.now_s, f"places {what}")
+    for gpu in place.gpus:
+        if gpu.lost:
+            refuse(policy, cluster.now_s, f"places on {gpu}, which is lost")
     if container is not None and (container.id not in cluster.idle_containers or container.gpus != place.gpus):
         refuse(policy, cluster.now_s, f"places in {container}, which is not an idle container of {place}")
 

@@ -11,6 +11,7 @@ from simlora.cluster.cluster import Cluster
 from simlora.engine.adapters import Adapters
 from simlora.engine.batches import Batches
 from simlora.engine.estimates import ProfileEstimates
+from simlora.engine.failing import Failing
 from simlora.engine.frontend import FrontEnd
 from simlora.engine.idling import Idler
 from simlora.engine.joining import Joining
@@ -67,6 +68,8 @@ class Engine:
         self.idler = Idler(self)
         self.planner = Planner(self)
         self.scaler = Scaler(self)
+        self.failing = Failing(self)
+        backend.report_to(self.failing.process_lost)
 
     def happened(self, event: Event) -> None:
         """Record an event and tell the policies that observe."""

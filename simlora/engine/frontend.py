@@ -49,7 +49,7 @@ class FrontEnd:
             policy.observe_arrival(function, request.arrived_s)
         engine.planner.notice(CauseKind.ARRIVED, function)
         if not engine.reservations.can_ever_hold(request):
-            self._reject(request, "its KV fits no GPU")
+            self.reject(request, "its KV fits no GPU")
             return
         engine.scaler.has_work(function)
         if function in self._cluster.held_back.by_function:
@@ -92,7 +92,7 @@ class FrontEnd:
                 self._engine.resolve(request.index, TIMED_OUT)
         self._watch_deadline()
 
-    def _reject(self, request: QueuedRequest, why: str) -> None:
+    def reject(self, request: QueuedRequest, why: str) -> None:
         self._engine.happened(RequestRejected(self._env.now, request.function, request.index, why))
         self._engine.resolve(request.index, REJECTED)
 
@@ -101,6 +101,9 @@ class FrontEnd:
     def dispatch(self) -> None:
         """Ask for batches until the policy would rather wait."""
         front, cluster = self._cluster.front, self._cluster
+        if not cluster.gpus:
+            for function in list(front.by_function):
+                self._hold_back(function, short=True)
         while front.by_function:
             decision = self._batching.next_batch(None, front, cluster)
             if isinstance(decision, Dispatch):
@@ -129,6 +132,9 @@ class FrontEnd:
 
     def _route(self, work: Sequence[QueuedRequest], function: Function) -> None:
         cluster = self._cluster
+        if not cluster.gpus:
+            self._hold_back(function, short=True)
+            return
         answer = self._routing.route(work, function, cluster)
         if isinstance(answer, ToInstance):
             instance = check_route_to(self._routing, answer.instance, function, cluster)
@@ -146,7 +152,7 @@ class FrontEnd:
         elif isinstance(answer, Reject):
             for request in work:
                 cluster.front.remove(request)
-                self._reject(request, answer.why)
+                self.reject(request, answer.why)
         else:
             kinds = (ToInstance, ColdStart, Hold, Reject)
             refuse_answer(self._routing, answer, kinds, "route", self._env.now)
@@ -159,8 +165,14 @@ class FrontEnd:
 
     # ------------------------------------------------------------------ changes that concern held work
 
+    def withdraw(self, request: QueuedRequest) -> None:
+        """It waits here no longer."""
+        queues = self._queue_of(request)
+        if queues is not None:
+            queues.remove(request)
+
     def give_back(self, request: QueuedRequest) -> None:
-        """A bound request that could not run returns, short of memory."""
+        """A bound request that could not run, or whose work failed, returns: it is looked at when memory is free."""
         self._cluster.held_back.push(request)
         self._short[request.function] = None
         self._set_deadline(request)

@@ -49,26 +49,34 @@ class Joining:
                 refuse(self._batching, self._env.now, f"admits {request}, for whose KV {instance} lacks memory")
         for function in decision.load:
             self._adapters.load_ahead(instance, function, self._batching)
+        joined = decision.admit
         if self._stops_to_load and instance.function is None:
-            yield from self._await_adapters(instance, decision.admit, missing)
+            joined = yield from self._await_adapters(instance, decision.admit, missing)
         if decision.merge is not instance.merged:
             yield from self._merge(instance, decision.merge)
-        self._note_start(instance, decision.admit)
+        self._note_start(instance, joined)
 
     def _await_adapters(
         self, instance: Instance, requests: Sequence[QueuedRequest], missing: Sequence[Function]
-    ) -> Life:
-        """The batch stands still while one adapter after the other is loaded."""
+    ) -> Generator[simpy.Event, Any, Sequence[QueuedRequest]]:
+        """The batch stands still while one adapter after the other is loaded; the requests that get theirs."""
+        waited = False
         for function in dict.fromkeys(request.function for request in requests):
             if function in missing:
                 yield self._adapters.begin(instance, function, ahead=False)
             elif function in instance.loading:
                 yield instance.loading[function]
+            else:
+                continue
+            waited = True
+        return [request for request in requests if request.index in instance.running] if waited else requests
 
     def _merge(self, instance: Instance, function: Function | None) -> Life:
         if function in instance.loading:
             yield instance.loading[function]
-        yield self._engine.backend.set_mode(instance, function).done
+        if function is not None and function not in instance.adapters:
+            return
+        yield from self._engine.start_up.work(instance, self._engine.backend.set_mode(instance, function))
         instance.merged = function
         self._batch.pause_others(instance)
 

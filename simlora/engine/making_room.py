@@ -61,7 +61,7 @@ class RoomMaker:
                 instance = self._cluster.find(eviction.instance)
                 self.take_back(instance, eviction.stage, eviction.to, eviction.why)
             else:
-                process = self._cluster.gpus[eviction.gpu.index].backbones[eviction.backbone]
+                process = self._cluster.every_gpu[eviction.gpu.index].backbones[eviction.backbone]
                 self._engine.idler.end_backbone(process, eviction.why)
 
     def take_back(self, instance: Instance, stage: str, to: Tier | None, why: str) -> None:

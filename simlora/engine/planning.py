@@ -67,9 +67,12 @@ class _Asked:
             self.ask(pending or [Cause(CauseKind.WOKEN)])
 
     def ask(self, causes: list[Cause]) -> None:
-        """Get a plan and carry it out, each action checked when its turn comes; no plans once all requests ended."""
+        """Get a plan and carry it out, each action checked when its turn comes.
+
+        No plans once all requests have ended, nor while no GPU is there.
+        """
         engine, policy = self._engine, self._policy
-        if not engine.unresolved:
+        if not engine.unresolved or not engine.cluster.gpus:
             return
         self._next_s = self._env.now + engine.system.plan_interval_s
         plan: Plan = policy.plan(causes, engine.cluster)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simlora.cluster.config import ClusterConfig
+from simlora.cluster.failures import Failure
 from simlora.cluster.machines import load_machines, of_each_gpu, parts_of, profiles_of
 from simlora.entities import Function
 from simlora.latency import ModelLatency
@@ -34,12 +35,13 @@ def relax(
     seed: int,
     base_dir: Path = Path(),
     stepwise: bool = False,
+    failures: Sequence[Failure] = (),
     horizon_s: float | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> RunRecord:
     """The record of the relaxation; takes what :func:`simlora.engine.simulate` takes, of which it needs less.
 
-    ``horizon_s`` changes nothing: requests that a run would leave unfinished have a bound, too.
+    ``horizon_s`` and ``failures`` change nothing: requests that a run would not finish have a bound, too.
     """
     machines = load_machines(cluster, profile, system.engine)
     profiles = profiles_of(machines)

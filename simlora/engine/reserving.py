@@ -32,7 +32,7 @@ class Reservations:
         function = request.function
         room_bytes = self._room_bytes.get(function)
         if room_bytes is None:
-            places = self._cluster.places(function.backbone.tensor_parallel)
+            places = self._cluster.every_place(function.backbone.tensor_parallel)
             capacity_bytes = max((place.memory.capacity_bytes for place in places), default=0)
             if self._in_process:
                 room_bytes = self._estimates.pool_bytes(function.backbone, capacity_bytes)
@@ -147,6 +147,17 @@ class Reservations:
         instance.kv.take(size_bytes)
         instance.held[request.index] = size_bytes
         instance.held_bound_bytes += size_bytes
+        return True
+
+    def hold_instead(self, instance: Instance, request: QueuedRequest) -> bool:
+        """The same for a request about to run, of what others bound there hold that came after it, the last first."""
+        waiting = [index for index in sorted(instance.held, reverse=True) if index not in instance.running]
+        while not self.hold(instance, request):
+            if not waiting or waiting[0] < request.index:
+                return False
+            size_bytes = instance.held.pop(waiting.pop(0))
+            instance.held_bound_bytes -= size_bytes
+            instance.kv.give(size_bytes)
         return True
 
     def release_bound(self, instance: Instance, request: QueuedRequest) -> None:

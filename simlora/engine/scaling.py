@@ -53,7 +53,7 @@ class Scaler:
 
     def _tick(self, timer: simpy.Event) -> None:
         self._ticking = False
-        for function in list(self._active):
+        for function in list(self._active) if self._cluster.gpus else ():
             desired = self._scaling.desired(function, self._cluster)
             if not isinstance(desired, int) or desired < 0:
                 refuse(self._scaling, self._env.now, f"desires {desired!r} instances of {function.id}")

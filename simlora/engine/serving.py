@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import simpy
 
 from simlora.actions import Dispatch, Preempt, Wait
-from simlora.backends.base import PrefillChunk, Progress, Task
+from simlora.backends.base import PrefillChunk, Progress, RunTask, WorkFailedError
 from simlora.cluster.processes import Instance
 from simlora.engine.checks import check_answer, check_until, refuse
 from simlora.entities import QueuedRequest
@@ -65,6 +65,11 @@ class Server:
         except simpy.Interrupt:
             if instance.task is not None:
                 instance.task.stop()
+            elif instance.run is not None:
+                instance.run.abandon()
+        except WorkFailedError as error:
+            instance.process = None
+            self._engine.failing.instance_lost(instance, str(error))
 
     # ------------------------------------------------------------------ a batch from its first request to its last
 
@@ -83,7 +88,7 @@ class Server:
                     self._adapters.begin_planned(instance)
                 ask_again = yield from self._look(instance)
                 if not instance.running:
-                    break
+                    instance.changed = True
                 if instance.changed:
                     continue
             if len(instance.parked) == len(instance.running):
@@ -140,10 +145,18 @@ class Server:
 
     def _end(self, instance: Instance) -> None:
         instance.has_run = True
+        self._leave_gpus(instance)
+        self._engine.planner.notice(CauseKind.BATCH_ENDED, instance.function, instance.id)
+
+    def break_off(self, instance: Instance) -> None:
+        """Its process is gone, in the middle of a batch or not."""
+        if instance.state is InstanceState.BUSY:
+            self._leave_gpus(instance)
+
+    def _leave_gpus(self, instance: Instance) -> None:
         for gpu in instance.gpus:
             gpu.active_batches -= 1
         self._count_active(instance, -1)
-        self._engine.planner.notice(CauseKind.BATCH_ENDED, instance.function, instance.id)
 
     def _count_active(self, instance: Instance, change: int) -> None:
         """A shared backbone is busy while a mapper's batch runs."""
@@ -163,7 +176,7 @@ class Server:
             self._batch.unbind(instance, request)
             self._engine.front.give_back(request)
 
-    def _segment(self, instance: Instance, at_most: int) -> tuple[list[PrefillChunk], Task]:
+    def _segment(self, instance: Instance, at_most: int) -> tuple[list[PrefillChunk], RunTask]:
         """A run until something changes, or for so many steps, and the prompts that its first step computes."""
         if self._batch.grows:
             at_most = min(at_most, self._steps_that_fit(instance))

@@ -17,10 +17,12 @@ from simlora.backends.simulated import SimulatedBackend
 from simlora.clock import VirtualTime
 from simlora.cluster.cluster import Cluster
 from simlora.cluster.config import ClusterConfig
+from simlora.cluster.failures import Failure
 from simlora.cluster.machines import load_machines, parts_of, profiles_of
 from simlora.cluster.processes import Instance
 from simlora.engine.engine import Engine
 from simlora.engine.estimates import ProfileEstimates
+from simlora.engine.mishaps import Mishaps
 from simlora.entities import Function, QueuedRequest
 from simlora.errors import SimloraError
 from simlora.latency import CONTENTION
@@ -72,6 +74,7 @@ class Simulation:
         seed: int,
         base_dir: Path = Path(),
         stepwise: bool = False,
+        failures: Sequence[Failure] = (),
         model_of: Callable[[Instance], StepModel] | None = None,
     ):
         self.system = system
@@ -97,11 +100,12 @@ class Simulation:
         self._contention = CONTENTION[cluster.contention]
         self._model_of = model_of or self.estimates.model_of
         self._stepwise = stepwise
+        self._failures = failures
         self.backend: Backend = self.worker()
         self.policies: dict[str, Any] = build_policies(system, base_dir)
         self.rates: Rates | None = None
         if system.price is not None:
-            self.rates = load_price(system.price, base_dir).rates(gpu.kind for gpu in self.cluster.gpus)
+            self.rates = load_price(system.price, base_dir).rates(gpu.kind for gpu in self.cluster.every_gpu)
         self.record = Recorder(len(workload))
 
     def environment(self) -> VirtualTime:
@@ -112,7 +116,7 @@ class Simulation:
         """What does the work that the engine orders."""
         return SimulatedBackend(
             self.env,
-            self.cluster.gpus,
+            self.cluster.every_gpu,
             output_tokens=self.workload.output_tokens.tolist(),
             model_of=self._model_of,
             loader=self.estimates.loader,
@@ -133,6 +137,7 @@ class Simulation:
         self._bind()
         engine = Engine(self.env, self.system, self.cluster, self.backend, self.policies, self.estimates, self.record)
         engine.planner.begin()
+        Mishaps(engine, self._failures, self.seed)
         if len(self.workload):
             self.env.process(self._arrivals(engine, progress))
             with rare_collections():
@@ -179,8 +184,10 @@ class Simulation:
             return
         try:
             self._until_all_ended(engine)
-        except EmptySchedule:
-            raise StalledError(self._stalled(engine)) from None
+        except (EmptySchedule, StalledError):
+            if not engine.failing.to_blame:
+                raise StalledError(self._stalled(engine)) from None
+            engine.failing.fail_the_rest()
         self.let_go(engine)
 
     def let_go(self, engine: Engine) -> None:
@@ -234,9 +241,9 @@ class Simulation:
             "engine": self.system.engine,
             "seed": self.seed,
             "end_s": max(finished, default=0.0),
-            "gpus": len(self.cluster.gpus),
-            "gpu_models": [gpu.kind for gpu in self.cluster.gpus],
-            "gpu_capacity_bytes": [gpu.capacity_bytes for gpu in self.cluster.gpus],
+            "gpus": len(self.cluster.every_gpu),
+            "gpu_models": [gpu.kind for gpu in self.cluster.every_gpu],
+            "gpu_capacity_bytes": [gpu.capacity_bytes for gpu in self.cluster.every_gpu],
             "billing": self.system.billing,
             "out_of_range": {"calls": self.backend.runs, "out": out},
             "steps": self.backend.steps,
@@ -255,6 +262,7 @@ def simulate(
     seed: int,
     base_dir: Path = Path(),
     stepwise: bool = False,
+    failures: Sequence[Failure] = (),
     horizon_s: float | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> RunRecord:
@@ -268,5 +276,6 @@ def simulate(
         seed=seed,
         base_dir=base_dir,
         stepwise=stepwise,
+        failures=failures,
     )
     return simulation.run(horizon_s, progress)

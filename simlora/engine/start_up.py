@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import simpy
 
-from simlora.backends.base import Task
+from simlora.backends.base import Task, WorkFailedError
 from simlora.cluster.hardware import Node
 from simlora.cluster.processes import BackboneProcess, Instance
 from simlora.entities import Artifact, ArtifactKind, Backbone, Tier
@@ -69,19 +69,20 @@ class StartUp:
             instance.gpu.node.expected.pop(instance.id, None)
             if not process.loaded:
                 if process.loading is None:
-                    process.loading = self._env.process(self._load_backbone(process, stage))
+                    process.loading = self._env.process(self._try_to_load(process, stage))
                 yield process.loading
             artifact = None
         if artifact is not None:
             source = yield from self.find(artifact, instance)
         instance.gpu.node.expected.pop(instance.id, None)
-        yield from self._work(instance, self._engine.backend.stage(instance, stage, artifact, source))
+        yield from self.work(instance, self._engine.backend.stage(instance, stage, artifact, source))
         if artifact is not None and artifact.kind is ArtifactKind.BACKBONE:
             instance.gpu.node.cache.use(artifact.name, artifact.bytes)
         return source
 
     @staticmethod
-    def _work(instance: Instance, task: Task) -> Life:
+    def work(instance: Instance, task: Task) -> Life:
+        """Wait for it, its process being stopped in the middle if the instance ends."""
         instance.task = task
         yield task.done
         instance.task = None
@@ -102,12 +103,24 @@ class StartUp:
 
     # ------------------------------------------------------------------ shared backbones
 
+    def _try_to_load(self, process: BackboneProcess, stage: Stage) -> Life:
+        try:
+            yield from self._load_backbone(process, stage)
+        except simpy.Interrupt:
+            if process.task is not None:
+                process.task.stop()
+        except WorkFailedError as error:
+            process.loading = None
+            self._engine.failing.backbone_lost(process, str(error))
+
     def _load_backbone(self, process: BackboneProcess, stage: Stage) -> Life:
         """The backbone process loads its weights once, whoever asked first; mapping them is each function's own."""
         checkpoint, node = self._checkpoint(process.backbone), process.gpu.node
         source = yield from self._nearest(checkpoint, node)
         began_s = self._env.now
-        yield self._engine.backend.load_backbone(process, stage, checkpoint, source).done
+        process.task = self._engine.backend.load_backbone(process, stage, checkpoint, source)
+        yield process.task.done
+        process.task = None
         node.cache.use(checkpoint.name, checkpoint.bytes)
         self._engine.usage.account_backbone(process)
         process.loaded = True
@@ -137,6 +150,10 @@ class StartUp:
         return Tier.SSD
 
     def _fetch(self, artifact: Artifact, node: Node) -> Life:
-        yield self._engine.backend.fetch(artifact, node).done
-        node.on_ssd[artifact.name] = None
+        task = self._engine.backend.fetch(artifact, node)
+        try:
+            yield task.done
+            node.on_ssd[artifact.name] = None
+        except simpy.Interrupt:
+            task.stop()
         del node.fetching[artifact.name]

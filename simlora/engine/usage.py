@@ -58,7 +58,7 @@ class Usage:
     def close(self) -> None:
         """The end of the run."""
         now_s = self._env.now
-        for gpu in self._cluster.gpus:
+        for gpu in self._cluster.every_gpu:
             for instance in gpu.instances.values():
                 self.account(instance)
             for process in gpu.backbones.values():

@@ -11,16 +11,24 @@ import pyarrow as pa
 from simlora.entities import Backbone, Function
 from simlora.events import (
     AdapterEvicted,
+    AdapterFailed,
     AdapterLoaded,
     BackboneEvicted,
+    BackboneFailed,
     BackboneLoaded,
     Event,
+    GpuLost,
+    GpuReturned,
     InstanceEvicted,
+    InstanceFailed,
     InstanceStarted,
     InstanceStopped,
+    RequestFailed,
     RequestRejected,
+    RequestRetried,
     RequestsPreempted,
     StageFinished,
+    StoreChanged,
 )
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
@@ -85,8 +93,29 @@ def _adapter_evicted(e: AdapterEvicted) -> Row:
     return "adapter_evicted", e.at_s, e.instance, e.function.id, e.gpu, "", nan, e.bytes, "", False, -1, e.why
 
 
-def _rejected(e: RequestRejected) -> Row:
-    return "request_rejected", e.at_s, -1, e.function.id, -1, "", nan, 0, "", False, e.request, e.why
+def _ended_badly(kind: str) -> Callable[[RequestRejected | RequestRetried | RequestFailed], Row]:
+    return lambda e: (kind, e.at_s, -1, e.function.id, -1, "", nan, 0, "", False, e.request, e.why)
+
+
+def _failed(kind: str) -> Callable[[InstanceFailed | AdapterFailed], Row]:
+    return lambda e: (kind, e.at_s, e.instance, _name(e.function), e.gpu, "", nan, 0, "", False, -1, e.why)
+
+
+def _backbone_failed(e: BackboneFailed) -> Row:
+    return "backbone_failed", e.at_s, -1, e.backbone.name, e.gpu, "", nan, 0, "", False, -1, e.why
+
+
+def _lost(e: GpuLost) -> Row:
+    return "gpu_lost", e.at_s, -1, "", e.gpu, "", nan, 0, "", False, -1, e.why
+
+
+def _returned(e: GpuReturned) -> Row:
+    return "gpu_returned", e.at_s, -1, "", e.gpu, "", nan, 0, "", False, -1, ""
+
+
+def _store(e: StoreChanged) -> Row:
+    why = f"at {e.factor:g} of its rate"
+    return "store_changed", e.at_s, -1, "", -1, "", nan, 0, "remote", False, -1, why
 
 
 ROWS: dict[type, Callable[[Any], Row]] = {
@@ -98,7 +127,15 @@ ROWS: dict[type, Callable[[Any], Row]] = {
     BackboneEvicted: _backbone_evicted,
     AdapterLoaded: _adapter_loaded,
     AdapterEvicted: _adapter_evicted,
-    RequestRejected: _rejected,
+    RequestRejected: _ended_badly("request_rejected"),
+    RequestRetried: _ended_badly("request_retried"),
+    RequestFailed: _ended_badly("request_failed"),
+    InstanceFailed: _failed("instance_failed"),
+    AdapterFailed: _failed("adapter_failed"),
+    BackboneFailed: _backbone_failed,
+    GpuLost: _lost,
+    GpuReturned: _returned,
+    StoreChanged: _store,
 }
 
 

@@ -26,6 +26,7 @@ class Limits(BaseModel):
     instances_per_gpu: int | None = Field(default=None, ge=1)
     gpus: int | None = Field(default=None, ge=1, description="use only the cluster's first so many GPUs")
     queue_timeout_s: float | None = Field(default=None, gt=0)
+    retries: int = Field(default=3, ge=0, description="how often a request whose work failed may start over")
     container_bytes: int = Field(default=32_000_000_000, gt=0)
 
 
@@ -73,6 +74,9 @@ class SystemConfig(BaseModel):
     )
     backbone_keepalive_s: float = Field(
         default=60.0, ge=0, description="how long a shared backbone stays after its last mapper"
+    )
+    on_failure: Literal["retry", "reject", "fail"] = Field(
+        default="retry", description="what becomes of a request whose work failed; beyond limits.retries it fails"
     )
     plan_interval_s: float = Field(default=1.0, gt=0)
     price: str | None = Field(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simlora.cluster.config import ClusterConfig
+from simlora.cluster.failures import Failure
 from simlora.engine import RunRecord, Simulation
 from simlora.entities import Backbone, Function
 from simlora.latency.models import load_backbone
@@ -59,6 +60,7 @@ class Scenario:
     profile: str = "l40s"
     seed: int = 0
     steps: Callable[[InstanceView], StepModel] | None = None
+    failures: Sequence[Failure] = ()
 
     def simulation(self, stepwise: bool = False) -> Simulation:
         """Built afresh and not yet run, its policies still to be wrapped or replaced."""
@@ -71,6 +73,7 @@ class Scenario:
             seed=self.seed,
             base_dir=Path(),
             stepwise=stepwise,
+            failures=self.failures,
             model_of=self.steps,
         )
 

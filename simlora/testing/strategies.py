@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
 
 from simlora.cluster.config import ClusterConfig, Group
+from simlora.cluster.failures import KEYS as FAILURE_KEYS
+from simlora.cluster.failures import Failure
 from simlora.entities import Function
 from simlora.latency.models import load_backbone
 from simlora.systems.config import list_systems, load_system
@@ -218,3 +221,36 @@ def scenarios(draw: st.DrawFn, systems: Sequence[str] = tuple(list_systems()), l
     rows = draw(traffic(len(functions), longest=longest))
     overrides = draw(variations(system))
     return Scenario(system, functions, make_workload(rows), overrides, cluster, seed=draw(st.integers(0, 3)))
+
+
+@st.composite
+def failures(draw: st.DrawFn, gpus: int, functions: Sequence[Function]) -> Failure:
+    """Of any kind, at a time within a small run or at a rate that strikes such a run."""
+    what = draw(st.sampled_from(list(FAILURE_KEYS)))
+    once = what == "adapter" and draw(st.booleans())
+    values = {
+        "for_s": None if once else draw(st.sampled_from((30.0, 1.0, 200.0, *(() if what == "remote" else (None,))))),
+        "gpu": draw(st.none() | st.integers(0, gpus - 1)),
+        "node": draw(st.sampled_from((None, 0))),
+        "function": draw(st.none() | st.sampled_from([function.id for function in functions])),
+        "during": draw(st.sampled_from((None, "batch", "start"))),
+        "factor": draw(st.sampled_from((0.0, 0.05))),
+        "once": once,
+    }
+    at = st.fixed_dictionaries({"at_s": st.sampled_from((0.0, 1.22, 3.0, 9.8, 40.0))})
+    often = st.fixed_dictionaries({"rate_per_hour": st.sampled_from((60.0,) if what == "remote" else (60.0, 720.0))})
+    return Failure.model_validate(
+        {"what": what, **{key: values[key] for key in FAILURE_KEYS[what]}, **draw(at | often)}
+    )
+
+
+@st.composite
+def troubled(draw: st.DrawFn, systems: Sequence[str] = tuple(list_systems()), most: int = 3) -> Scenario:
+    """A scenario in which up to ``most`` things fail, and some reaction of its system."""
+    scenario = draw(scenarios(systems))
+    reaction = {
+        "on_failure": draw(st.sampled_from(("retry", "reject", "fail"))),
+        "limits.retries": draw(st.integers(0, 3)),
+    }
+    found = draw(st.lists(failures(scenario.cluster.gpus, scenario.functions), min_size=1, max_size=most))
+    return replace(scenario, overrides={**scenario.overrides, **reaction}, failures=found)

@@ -83,7 +83,7 @@ class RealRun(Simulation):
         """As a simulation's; no process is left behind, whatever happens."""
         backend: Any = self.backend
         try:
-            backend.prepare(self.cluster.gpus, self._models if self.system.sharing == "ipc" else ())
+            backend.prepare(self.cluster.every_gpu, self._models if self.system.sharing == "ipc" else ())
             return super().run(horizon_s, progress)
         finally:
             backend.close()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from simlora.backends.torch_gpu.process import WorkFailedError
+from simlora.backends.base import WorkFailedError
 from simlora.errors import ConfigError
 from simlora.results.load import load
 from simlora.study.console import stderr

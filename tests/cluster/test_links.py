@@ -108,3 +108,14 @@ def test_first_come_is_first_there_on_a_fifo_link(loads: list[Load]) -> None:
     done = arrivals(loads, Link("l", 100.0, "fifo"))
     order = sorted(range(len(loads)), key=lambda i: (loads[i][0], i))
     assert [done[i] for i in order] == sorted(done)
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.25])
+def test_a_link_that_changes_its_rate_re_rates_what_is_under_way(factor: float) -> None:
+    """100 of 300 bytes by 1 s, then less or nothing for 4 s, then the rest."""
+    env, link, arrived_s = simpy.Environment(), Link("l", 100.0), list[float]()
+    Transfer(env, 300, [link], inf, lambda: arrived_s.append(env.now))
+    env.timeout(1.0).callbacks.append(lambda _: link.set_rate(100.0 * factor))
+    env.timeout(5.0).callbacks.append(lambda _: link.set_rate(100.0))
+    env.run()
+    assert arrived_s == pytest.approx([5.0 + 2.0 - 4.0 * factor])

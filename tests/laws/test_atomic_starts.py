@@ -15,7 +15,7 @@ from simlora.engine.starting import Starter
 from simlora.entities import PROJECTIONS, Function, QueuedRequest
 from simlora.latency import load_backbone
 from simlora.testing.scenario import Scenario, make_functions, make_workload
-from simlora.testing.strategies import scenarios
+from simlora.testing.strategies import scenarios, troubled
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 LAW = settings(
@@ -76,7 +76,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> dict[bool, int]:
 
 
 @LAW
-@given(scenario=scenarios())
+@given(scenario=scenarios() | troubled())
 def test_a_start_takes_all_or_nothing(scenario: Scenario, watched: dict[bool, int]) -> None:
     scenario.run()
 

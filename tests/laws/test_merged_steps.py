@@ -17,7 +17,7 @@ from simlora.backends.segments import SimulatedRun
 from simlora.entities import QueuedRequest
 from simlora.latency import ModelLatency, load_profile
 from simlora.testing.scenario import Scenario, make_functions, make_workload
-from simlora.testing.strategies import scenarios
+from simlora.testing.strategies import scenarios, troubled
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 LAW = settings(max_examples=150, deadline=None, derandomize=True)
@@ -34,7 +34,7 @@ def same(scenario: Scenario) -> None:
 
 
 @LAW
-@given(scenario=scenarios())
+@given(scenario=scenarios() | troubled())
 def test_stepwise_and_merged_runs_write_identical_tables(scenario: Scenario) -> None:
     # Arrivals that fall on no step's end: ties are a matter of the order of insertion, which differs.
     jitter = np.random.default_rng(len(scenario.workload)).uniform(0.0, 1e-3, len(scenario.workload))

@@ -17,7 +17,7 @@ from simlora.policies.base import ROLES, Binds, Foresees, Observes, ObservesArri
 from simlora.policies.registry import policies_of
 from simlora.systems.config import build_policies
 from simlora.testing.scenario import ROW, Scenario, make_functions, make_workload
-from simlora.testing.strategies import scenarios, traffic
+from simlora.testing.strategies import scenarios, traffic, troubled
 from simlora.workload.workload import stream
 
 pytestmark = pytest.mark.usefixtures("no_hang")
@@ -28,7 +28,7 @@ LONGEST = 400
 
 
 @LAW
-@given(scenario=scenarios())
+@given(scenario=scenarios() | troubled())
 def test_a_second_run_decides_the_same(scenario: Scenario, listen: Callable[[Simulation], list[Any]]) -> None:
     logs = []
     for _ in range(2):
@@ -93,7 +93,7 @@ def double(own: Any, fresh: Any, method: str, parted: list[str]) -> None:
 
 
 @LAW
-@given(scenario=scenarios())
+@given(scenario=scenarios() | troubled())
 def test_fresh_policies_told_the_same_answer_the_same(scenario: Scenario) -> None:
     simulation = scenario.simulation()
     parted = shadow(simulation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -16,15 +17,17 @@ from simlora.testing.scenario import Scenario, make_functions
 from simlora.workload import build_workload
 
 RUN = """
-import sys
+import json, sys
 from pathlib import Path
 from simlora.engine import simulate
 from simlora.cluster.config import ClusterConfig
+from simlora.cluster.failures import Failure
 from simlora.systems import list_systems, load_system
 from simlora.testing.scenario import make_functions
 from simlora.workload import build_workload
 
 functions = make_functions(*["llama-2-7b", "llama-2-13b"] * 4)
+failures = [Failure.model_validate(one) for one in json.loads(sys.argv[2])]
 for name in list_systems():
     workload = build_workload(
         trace={"name": "gamma", "rate_per_s": 0.8, "cv": 3.0}, lengths="gsm8k", functions=[f.id for f in functions],
@@ -32,7 +35,7 @@ for name in list_systems():
     )
     record = simulate(
         load_system(name), functions=functions, workload=workload, cluster=ClusterConfig(nodes=2, gpus_per_node=2),
-        profile="l40s", seed=3, base_dir=Path(),
+        profile="l40s", seed=3, base_dir=Path(), failures=failures,
     )
     folder = Path(sys.argv[1]) / name
     folder.mkdir(parents=True)
@@ -40,15 +43,28 @@ for name in list_systems():
 """
 
 
-def files_written(folder: Path, hash_seed: str) -> dict[str, bytes]:
+TROUBLE = [
+    {"what": "worker", "rate_per_hour": 600.0},
+    {"what": "backbone", "rate_per_hour": 200.0},
+    {"what": "gpu", "rate_per_hour": 200.0, "for_s": 20.0},
+    {"what": "node", "at_s": 60.0, "for_s": 15.0},
+    {"what": "adapter", "rate_per_hour": 200.0, "once": True},
+    {"what": "remote", "at_s": 5.0, "for_s": 40.0, "factor": 0.1},
+]
+
+
+def files_written(folder: Path, hash_seed: str, failures: list[dict[str, Any]]) -> dict[str, bytes]:
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-W", "ignore", "-c", RUN, str(folder)]
+    command = [sys.executable, "-W", "ignore", "-c", RUN, str(folder), json.dumps(failures)]
     subprocess.run(command, env=environment, check=True, capture_output=True)
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.*"))}
 
 
-def test_the_same_seed_writes_the_same_bytes_in_processes_that_hash_otherwise(tmp_path: Path) -> None:
-    first, second = files_written(tmp_path / "1", "1"), files_written(tmp_path / "2", "2")
+@pytest.mark.parametrize("failures", [[], TROUBLE], ids=["quiet", "trouble"])
+def test_the_same_seed_writes_the_same_bytes_in_processes_that_hash_otherwise(
+    tmp_path: Path, failures: list[dict[str, Any]]
+) -> None:
+    first, second = (files_written(tmp_path / seed, seed, failures) for seed in "12")
     assert len(first) == 4 * len(list_systems())
     assert [name for name in first if first[name] != second.get(name)] == []
 

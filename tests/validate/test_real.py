@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from simlora.backends.torch_gpu.process import Worker, WorkFailedError
+from simlora.backends.base import WorkFailedError
+from simlora.backends.torch_gpu.process import Worker
 from simlora.cluster.config import ClusterConfig
 from simlora.engine import RunRecord
 from simlora.entities import Backbone, Function

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import simpy
 
-from simlora.backends.base import PrefillChunk, Progress, Task
+from simlora.backends.base import Lost, PrefillChunk, Progress, Task
 from simlora.backends.decoding import Decoding
 from simlora.backends.torch_gpu.process import Worker
 from simlora.clock import WallClock
@@ -56,7 +56,7 @@ class Work:
 
 
 class TorchRun:
-    """Steps of a process's batch: implements :class:`simlora.backends.base.Task`."""
+    """Steps of a process's batch: implements :class:`simlora.backends.base.RunTask`."""
 
     def __init__(
         self,
@@ -80,6 +80,10 @@ class TorchRun:
     def stop(self) -> None:
         if self._steps > 1:
             self._worker.stop_run(self._number)
+
+    def abandon(self) -> None:
+        """Whatever becomes of it, nobody waits."""
+        self.done.defused = True
 
     def _over(self, event: simpy.Event) -> None:
         if isinstance(event.value, Exception):
@@ -126,6 +130,20 @@ class TorchBackend:
         self.steps = 0
         self.runs = 0
 
+    # ------------------------------------------------------------------ failures
+
+    def report_to(self, lost: Lost) -> None:
+        self._lost = lost
+
+    def _watch(self, worker: Worker, holder: Instance | BackboneProcess) -> None:
+        """Have it told when the process ends, unless it was told to."""
+        gone = self._env.when_done(worker.gone, awaited=False)
+        gone.callbacks.append(lambda event: self._lost(holder, event.value))
+
+    def spoil(self, function: Function, loads: int | None) -> None:
+        """Here a file is corrupt if it is."""
+        raise NotImplementedError("failures by scenario")
+
     # ------------------------------------------------------------------ cold start and loads
 
     def stage(self, instance: Instance, stage: Stage, artifact: Artifact | None, source: Tier | None) -> Task:
@@ -145,6 +163,7 @@ class TorchBackend:
         place = process.gpu.index, process.backbone
         worker = self._ready.pop(place) if place in self._ready else self._holder(*place)
         self._backbones[process.id] = worker
+        self._watch(worker, process)
         return self._work(worker, "load", folder=self._folder(process.backbone), cold=source is not Tier.HOST)
 
     def prepare(self, gpus: Sequence[Gpu], backbones: Collection[Backbone]) -> None:
@@ -192,6 +211,7 @@ class TorchBackend:
         worker = self._workers.get(instance.id)
         if worker is None:
             worker = self._workers[instance.id] = Worker(self._device_of(instance.gpu.index), repr(instance))
+            self._watch(worker, instance)
         return worker
 
     def _folder(self, backbone: Backbone) -> str:
@@ -224,6 +244,9 @@ class TorchBackend:
     def leave(self, instance: Instance, request: QueuedRequest) -> None:
         self._decoding[instance.id].leave(request)
         self._gone.setdefault(instance.id, []).append(request.index)
+
+    def forget(self, request: QueuedRequest) -> None:
+        self._produced.pop(request.index, None)
 
     # ------------------------------------------------------------------ what leaves
 

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from socket import socketpair
 from typing import Any, NamedTuple
 
-from simlora.errors import SimloraError
+from simlora.backends.base import WorkFailedError
 
 LOOK_S = 0.2
 """How often a silent process is looked after."""
@@ -23,10 +23,6 @@ AUTHKEY = os.urandom(32)
 """Lets the processes of one run, and no others, hand each other memory."""
 
 
-class WorkFailedError(SimloraError):
-    """A process died, hung, or could not do what it was asked."""
-
-
 class _Asked(NamedTuple):
     what: str
     future: Future[Any]
@@ -34,7 +30,7 @@ class _Asked(NamedTuple):
 
 
 class Worker:
-    """A child process running :mod:`simlora.backends.torch_gpu.worker` on ``device``."""
+    """A child process running :mod:`simlora.backends.torch_gpu.worker` on ``device``; ``gone`` says why it ended."""
 
     def __init__(self, device: str, name: str):
         self.name = name
@@ -50,6 +46,7 @@ class Worker:
         theirs.close()
         their_stops.close()
         self._pipe = Connection(ours.detach())
+        self.gone: Future[str] = Future()
         self._asked: deque[_Asked] = deque()
         self._lock = threading.Lock()
         threading.Thread(target=self._listen, name=name, daemon=True).start()
@@ -98,9 +95,12 @@ class Worker:
     def _all_fail(self) -> None:
         with self._lock:
             asked, self._asked = list(self._asked), deque()
-        for what, future, deadline_s in asked:
-            late = "took too long and was killed" if time.monotonic() > deadline_s else "its process ended"
-            future.set_exception(WorkFailedError(f"{self.name}: {what}: {late}"))
+            late = asked and time.monotonic() > asked[0].deadline_s
+            why = f"{asked[0].what} took too long and was killed" if late else "its process ended"
+            if not self.gone.done():
+                self.gone.set_result(f"{self.name}: {why}")
+        for what, future, _ in asked:
+            future.set_exception(WorkFailedError(f"{self.name}: {what}: {why}"))
 
     def end(self) -> None:
         """Have it quit, and see to it that it does, without waiting for it here."""

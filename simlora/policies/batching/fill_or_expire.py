@@ -81,7 +81,7 @@ class FillOrExpire:
         if not due:
             return Wait(wake_s) if wake_s < math.inf else WAIT
         first = due[0] if len(due) == 1 else min(due, key=lambda f: (self._margin_s(f, queues[f], view), f.index))
-        return Dispatch(self._batch(self._rules[first], queues[first]))
+        return Dispatch(self._batch(self._rule(first, view), queues[first]))
 
     def _delay_s(self, rule: _Rule, waiting: int) -> float:
         if self.delay_rule == "literal":
@@ -113,7 +113,7 @@ class FillOrExpire:
         return batch
 
     def _margin_s(self, function: Function, queue: deque[QueuedRequest], view: ClusterView) -> float:
-        rule = self._rules[function]
+        rule = self._rule(function, view)
         instances = view.instances_of(function).values()
         batches = 1 + min((instance.gpu.active_batches for instance in instances), default=0)
         ttft_s = rule.t0_s + rule.alpha_s * (min(len(queue), rule.size) - 1)
@@ -135,5 +135,6 @@ class FillOrExpire:
             literal_delay_s=max(0.0, slo_s - t0_s - alpha_s * (by_slo - 1)),
             room_bytes=max((place.gpu.capacity_bytes for place in places), default=0) - fixed_bytes,
         )
-        self._rules[function] = rule
+        if places:  # else all that could hold it are lost
+            self._rules[function] = rule
         return rule

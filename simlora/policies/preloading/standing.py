@@ -13,7 +13,7 @@ from simlora.policies.base import PolicyContext
 from simlora.policies.estimates import Estimates
 from simlora.policies.preloading.room import Free
 from simlora.policies.registry import register
-from simlora.views import ClusterView
+from simlora.views import ClusterView, PlaceView
 
 NOTHING_TO_DO = Plan()
 
@@ -70,38 +70,50 @@ class Everything:
 @register("preloading", "always-on")
 @dataclass
 class AlwaysOn:
-    """At the start, one engine per reserved GPU that serves every function of one backbone, or per as many GPUs of a
-    node as the backbone is split over, the widest first.
+    """One engine per reserved GPU that serves every function of one backbone, or per as many GPUs of a node as the
+    backbone is split over, the widest first: at the start and after a failure.
 
     Every backbone gets one, the others go to the backbone with the most functions per GPU it has (Adams' rule;
     assumption: an operator deals reserved GPUs by the number of functions, not knowing their traffic). If there are
-    others to start on and fewer reserved ones than backbones, those with the most functions get them.
+    others to start on and fewer reserved ones than backbones, those with the most functions get them. One that fails
+    starts again where it was, or when that is back; no other GPU takes its place.
     """
 
-    causes: frozenset[CauseKind] = field(default=frozenset({CauseKind.STARTED}), init=False)
+    causes: frozenset[CauseKind] = field(
+        default=frozenset({CauseKind.STARTED, CauseKind.FAILED, CauseKind.GPU_RETURNED}), init=False
+    )
     _estimates: Estimates = field(init=False, repr=False, compare=False)
+    _dealt: list[tuple[Backbone, PlaceView]] = field(init=False, repr=False, compare=False, default_factory=list)
 
     def bind(self, context: PolicyContext) -> None:
         self._estimates = context.estimates
 
     def plan(self, causes: Sequence[Cause], view: ClusterView) -> Plan:
-        if all(cause.kind is not CauseKind.STARTED for cause in causes):
-            return NOTHING_TO_DO
+        if any(cause.kind is CauseKind.STARTED for cause in causes):
+            self._dealt = self._lay_out(view)
         last = self._estimates.stages[-1]
-        free = {gpu.index: gpu for gpu in view.gpus if gpu.reserved}
-        starts: list[Start] = []
+        empty = [
+            (backbone, place)
+            for backbone, place in self._dealt
+            if place in view.places(backbone.tensor_parallel) and not any(gpu.instances for gpu in place.gpus)
+        ]
+        starts = [Start(None, backbone, Placement.at(place), last, why="always on") for backbone, place in empty]
+        return Plan(starts) if starts else NOTHING_TO_DO
+
+    def _lay_out(self, view: ClusterView) -> list[tuple[Backbone, PlaceView]]:
+        free = {gpu.index for gpu in view.gpus if gpu.reserved}
+        laid_out: list[tuple[Backbone, PlaceView]] = []
         for backbone in sorted(self._deal(view), key=lambda backbone: -backbone.tensor_parallel):
             places = view.places(backbone.tensor_parallel)
             place = next((p for p in places if all(gpu.index in free for gpu in p.gpus)), None)
-            served = any(start.backbone is backbone for start in starts)
+            served = any(other is backbone for other, _ in laid_out)
             if place is None and places and not served and all(gpu.reserved for gpu in view.gpus):
                 wide = f"{backbone.tensor_parallel} GPUs of one node"
                 raise ConfigError(f"always-on: {backbone.name} goes on {wide}, and the others leave none such")
             if place is not None:
-                starts.append(Start(None, backbone, Placement.at(place), last, why="always on"))
-                for gpu in place.gpus:
-                    del free[gpu.index]
-        return Plan(starts)
+                laid_out.append((backbone, place))
+                free -= {gpu.index for gpu in place.gpus}
+        return laid_out
 
     @staticmethod
     def _deal(view: ClusterView) -> list[Backbone]:

@@ -12,7 +12,7 @@ from simlora.testing.contracts.placement import check_place
 from simlora.testing.worlds import World
 from simlora.views import pinned_adapters
 
-GENERAL = (CauseKind.STARTED, CauseKind.WOKEN, CauseKind.MEMORY_FREED)
+GENERAL = (CauseKind.STARTED, CauseKind.WOKEN, CauseKind.MEMORY_FREED, CauseKind.GPU_RETURNED)
 """Causes that concern no function."""
 
 
