@@ -83,3 +83,14 @@ def providers() -> Table:
         idle = "-" if one.idle_timeout_s is None else f"{one.idle_timeout_s:g} s"
         table.add_row(name, one.price or "-", idle, str(one.workers or "-"), one.source, one.valid)
     return table
+
+
+def failures() -> Table:
+    """What can fail in a scenario, and the keys of each kind."""
+    from simlora.cluster.failures import EFFECTS, KEYS, WHEN
+
+    table = listing("what", "keys", "what it does")
+    for what, keys in KEYS.items():
+        table.add_row(what, ", ".join(keys), EFFECTS[what])
+    table.caption = f"tables scenario.failure of an experiment file, each with {' or '.join(WHEN)}"
+    return table

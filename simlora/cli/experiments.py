@@ -20,6 +20,7 @@ class What(StrEnum):
     TRACES = "traces"
     PRICES = "prices"
     PROVIDERS = "providers"
+    FAILURES = "failures"
     LENGTHS = "lengths"
     BACKBONES = "backbones"
     ENGINES = "engines"
@@ -75,6 +76,7 @@ def list_what(what: Annotated[What, typer.Argument(metavar="|".join(What))]) -> 
         What.TRACES: catalogue.traces,
         What.PRICES: catalogue.prices,
         What.PROVIDERS: catalogue.providers,
+        What.FAILURES: catalogue.failures,
         What.LENGTHS: parts.lengths,
         What.BACKBONES: parts.backbones,
         What.ENGINES: parts.engines,

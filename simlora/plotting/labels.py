@@ -22,6 +22,8 @@ LABELS = {
     "usd_per_1k_requests": "USD per 1,000 requests",
     "usd_per_m_output_tokens": "USD per million output tokens",
     "cold_starts": "Cold starts (requests)",
+    "failed": "Failed (requests)",
+    "finished": "Finished (requests)",
     "gpus_mean": "GPUs held, mean",
     "gpus_max": "GPUs held, most at once",
     "gpu_busy_fraction": "GPU time busy (share)",

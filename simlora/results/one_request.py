@@ -109,7 +109,7 @@ def _words(event: Mapping[str, Any]) -> str:
     if event["kind"].startswith("backbone"):
         what = "is loaded" if event["kind"] == "backbone_loaded" else "leaves"
         return f"the backbone {event['function']} ({size}) {what} on GPU {event['gpu']}"
-    return f"it is {event['kind'].removeprefix('request_')}"
+    return "it fails" if event["kind"] == "request_failed" else f"it is {event['kind'].removeprefix('request_')}"
 
 
 def _held(usage: pa.Table, row: Mapping[str, Any], until_s: float) -> tuple[Held, ...]:

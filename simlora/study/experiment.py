@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from simlora.cluster.config import ClusterConfig
+from simlora.cluster.failures import Failure
 from simlora.errors import ConfigError
 from simlora.study.document import Document, read_document
 from simlora.study.faults import refusal
@@ -41,6 +42,7 @@ class Scenario(BaseModel):
     rate_scale: float = Field(default=1.0, gt=0, strict=True, allow_inf_nan=False)
     cluster: dict[str, Any] = Field(default={}, description="keys of [cluster] that differ in this scenario")
     functions: str | GeneratedFunctions | None = Field(default=None, description="another functions table")
+    failure: list[Failure] = Field(default=[], description="what fails, the same for all systems")
 
     _name = field_validator("name")(check_name)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -21,7 +23,9 @@ def refusal(error: ValidationError, schema: type[BaseModel], document: Document)
         return ConfigError(f'{where}: no key "{name}"{did_you_mean(str(key[-1]), _keys(schema, key[:-1]))}')
     if kind == "literal_error":
         allowed = first["ctx"]["expected"]
-        return ConfigError(f"{where}: {name} must be {allowed} (found {found!r})")
+        near = difflib.get_close_matches(str(found), re.findall(r"'([^']*)'", allowed), n=1)
+        meant = f'; did you mean "{near[0]}"?' if near else ""
+        return ConfigError(f"{where}: {name} must be {allowed} (found {found!r}){meant}")
     message = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     subject = f"{name}: " if name else ""
     return ConfigError(f"{where}: {subject}{message}" + ("" if kind == "value_error" else f" (found {found!r})"))

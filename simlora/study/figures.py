@@ -24,6 +24,7 @@ FIGURES = {
     "slo": ("slo_attainment", "goodput_req_per_s"),
     "cost": ("cost_usd", "cost_effectiveness"),
 }
+WHERE_SOME_FAILED = {"failed": ("failed", "finished")}
 
 
 def write_figures(out: Path, ablations: Mapping[str, str]) -> None:
@@ -62,7 +63,7 @@ def _of_summary(summary: pd.DataFrame, of: str, cast: Sequence[str], album: Albu
     everyone = summary["system"].unique()
     frame = drawn_systems(summary[summary["system"].isin(cast)])
     swept = [name for name in frame if name not in (*KEYS, *COLUMNS)]
-    for name, columns in FIGURES.items():
+    for name, columns in (FIGURES | (WHERE_SOME_FAILED if frame["failed"].any() else {})).items():
         if len(swept) == 1:
             for column in columns:
                 picture = plot(frame, str(swept[0]), column, curve="system", col="scenario", systems=everyone)

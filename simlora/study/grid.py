@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from simlora.cluster.config import ClusterConfig
+from simlora.cluster.failures import Failure
 from simlora.cluster.machines import Machines, load_machines
 from simlora.entities import Function
 from simlora.study.document import Document
@@ -56,6 +57,11 @@ class Cell:
         """The machines."""
         found = ClusterConfig.model_validate(self.settings["cluster"])
         return found.with_profiles(lambda name: beside(name, Path(self.base_dir)))
+
+    @property
+    def failures(self) -> list[Failure]:
+        """What fails."""
+        return [Failure.model_validate(one) for one in self.settings["failures"]]
 
     @property
     def functions(self) -> list[Function]:
@@ -143,8 +149,13 @@ def _shared_settings(experiment: Experiment, scenario: Scenario, index: int, doc
     key = ("scenario", index, "functions") if scenario.functions else ("functions",)
     with document.at(*key):
         rows, folder = table_rows(table, document.path.parent)
+    cluster = _cluster(experiment, scenario, index, document)
+    for at, failure in enumerate(scenario.failure):
+        with document.at("scenario", index, "failure", at):
+            failure.check(cluster, [row["function"] for row in rows])
     return {
-        "cluster": _cluster(experiment, scenario, index, document).model_dump(mode="json"),
+        "cluster": cluster.model_dump(mode="json"),
+        "failures": [failure.model_dump(mode="json") for failure in scenario.failure],
         "functions": rows,
         "functions_dir": str(folder),
         "profile": experiment.profile,

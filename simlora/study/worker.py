@@ -43,6 +43,7 @@ def parts_of(cell: Cell, workload: Workload, stepwise: bool = False) -> dict[str
         "seed": cell.seed,
         "base_dir": base_dir,
         "stepwise": stepwise,
+        "failures": cell.failures,
     }
 
 

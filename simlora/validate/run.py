@@ -42,9 +42,14 @@ def validate(
     missing. Runs begin while ``minutes`` last, the first seed of every system first; a later call goes on. Raises
     :class:`SimloraError` for input that does not fit.
     """
+    study = read_study(path, [parse_setting(text) for text in sets])
+    for at, scenario in enumerate(study.experiment.scenario):
+        if scenario.failure:
+            where = study.document.where(("scenario", at, "failure", 0))
+            raise ConfigError(f"{where}: failures of a scenario can only be simulated, not validated")
     out = out or default_out(path).with_name(f"{default_out(path).name}-validation")
     run_experiment(path, out / "predicted", sets)
-    grid = build_grid(read_study(path, [parse_setting(text) for text in sets]))
+    grid = build_grid(study)
     cells = [c for c in sorted(grid.cells, key=lambda cell: cell.seed) if c.config.evaluation == "simulation"]
     if not cells:
         raise ConfigError(f"{path}: no system that can run for real")
@@ -77,7 +82,7 @@ def _for_real(cell: Cell, key: str, store: Store, device: str, models: Path) -> 
     stderr().print(f"for real: {cell.folder}", markup=False)
     workload = workload_of(cell.settings["workload"], cell.base_dir)
     parts = parts_of(cell, workload)
-    del parts["stepwise"]
+    del parts["stepwise"], parts["failures"]
     folders, adapters = prepare(parts["functions"], models)
     try:
         real = RealRun(**parts, models=folders, adapters=adapters, device=device)

@@ -64,6 +64,7 @@ LISTED = {
     "traces": "model/azure-2019-bursty",
     "prices": "alibaba-fc-2024-08",
     "providers": "runpod-flex",
+    "failures": "rate_per_hour",
     "lengths": "openai/grade-school-math",
     "backbones": "6,738 million",
     "engines": "vllm-0.8.5",

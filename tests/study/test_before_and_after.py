@@ -75,6 +75,7 @@ def row(system, seed, ttft, cost=1.0, scenario="s", point="base"):
         "seed": seed,
         "requests": 10,
         "finished": 9,
+        "failed": 0,
         "cold_starts": 2,
         "ttft_mean_s": ttft,
         "ttft_p99_s": 2 * ttft,
@@ -160,6 +161,11 @@ def test_finished_is_a_column_only_where_something_is_not():
     assert "100.0%" not in text_of(*tables([whole]))
     assert "all requests finished" in text_of(*tables([whole]))
     assert "90.0%" in text_of(*tables([whole, row("two", 0, 1.0)]))
+
+
+def test_failed_is_a_column_only_where_something_did():
+    assert "failed" not in text_of(*tables([row("one", 0, 1.0)]))
+    assert "30.0%" in text_of(*tables([{**row("one", 0, 1.0), "finished": 7, "failed": 3}, row("two", 0, 1.0)]))
 
 
 def test_a_figure_that_does_not_exist_is_a_dash():
