@@ -7,6 +7,7 @@ Python; what depends only on the make-up of the batch is computed once and kept.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from math import sqrt
 
@@ -15,7 +16,6 @@ from simlora.errors import ConfigError
 from simlora.latency.curve import Curve
 from simlora.latency.engines import EngineProfile
 from simlora.latency.kernels import KernelProfile
-from simlora.latency.out_of_range import OutOfRange
 
 Line = tuple[float, float]
 
@@ -23,6 +23,27 @@ NORM_PASSES = 4  # a residual norm reads the residual and the branch and writes 
 ACTIVATION_PASSES = 3  # SwiGLU reads gate and up, writes one
 LOGIT_BYTES = 4  # engines sample in fp32
 SUMS = 2  # over all GPUs, per layer of a split backbone
+
+
+class OutOfRange:
+    """Calls that asked beyond the measured range, by part; each part warns once."""
+
+    __slots__ = ("decode", "prefill", "where")
+
+    def __init__(self, where: str):
+        self.where = where
+        self.prefill = 0
+        self.decode = 0
+
+    def tick_prefill(self, tokens: int, limit: int) -> None:
+        if not self.prefill:
+            warnings.warn(f"{self.where}: prefill of {tokens} tokens, measured up to {limit}", stacklevel=3)
+        self.prefill += 1
+
+    def tick_decode(self, what: str, value: int, limit: int) -> None:
+        if not self.decode:
+            warnings.warn(f"{self.where}: decode with {what} {value}, measured up to {limit}", stacklevel=3)
+        self.decode += 1
 
 
 class ModelLatency:

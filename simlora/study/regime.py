@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ import numpy as np
 from simlora.cluster.machines import Machines, gpus_text
 from simlora.entities import Function
 from simlora.latency import Profile
-from simlora.latency.out_of_range import BeyondMeasured
 from simlora.study.console import stderr
 from simlora.study.grid import Cell, Grid, Group
 from simlora.study.numbers import written
@@ -61,27 +59,17 @@ def survey(grid: Grid) -> list[Traffic]:
     """
     names = [scenario.name for scenario in grid.study.experiment.scenario]
     traffic = []
-    beyond: dict[str, None] = {}
     machines = {cell.group[:2]: cell.machines for cell in reversed(grid.cells)}
     for cell in grid.workloads:
         with grid.study.document.at("scenario", names.index(cell.scenario)):
             workload = workload_of(cell.settings["workload"], cell.base_dir)
-        with _beyond_measured() as models:
+        with warnings.catch_warnings(action="ignore"):  # of each model; one line for all of a profile follows
             traffic.append(_traffic(cell, workload, machines[cell.group[:2]]))
-        beyond.update(models)
+    profiles = [kind.profile for kinds in machines.values() for kind in kinds]
+    beyond = dict.fromkeys(profile.kernels.name for profile in profiles if any(profile.out_of_range().values()))
     if beyond:
-        stderr().print(f"longer than what was measured, hence less certain: requests of {'; '.join(beyond)}")
+        stderr().print(f"some requests are longer than what was measured of {', '.join(beyond)}, hence less certain")
     return traffic
-
-
-@contextmanager
-def _beyond_measured() -> Iterator[dict[str, None]]:
-    """The models that warn inside, in place of their warnings."""
-    models: dict[str, None] = {}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", BeyondMeasured)
-        yield models
-    models.update((w.message.model, None) for w in caught if isinstance(w.message, BeyondMeasured))
 
 
 def _traffic(cell: Cell, workload: Workload, machines: Sequence[Machines]) -> Traffic:
