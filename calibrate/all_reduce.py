@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from calibrate.relative import Array, Error, error, fit, ramps, values_at_knots
+from calibrate.relative import Array, Held, fit, ramps, values_at_knots
 
 KNOTS = np.array([0, 2**15, 2**18, 2**20, 2**22, 2**25, 2**29], dtype=np.float64)
 
 
-def fit_all_reduce(messages: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Error]]:
+def fit_all_reduce(messages: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Held]]:
     """Coefficients of :class:`simlora.latency.kernels.AllReduce`; errors on held-out message sizes.
 
     ``messages``: gpus, bytes and seconds of one sum each.
     """
     counts = np.unique(messages.gpus)
     values: list[list[float]] = []
-    predicted, seen = [], []
+    predicted, seen, sizes = list[Array](), list[Array](), list[Array]()
     for count in counts:
         rows = messages[messages.gpus == count]
         size, seconds = rows.bytes.to_numpy(np.float64), rows.seconds.to_numpy(np.float64)
@@ -27,9 +27,10 @@ def fit_all_reduce(messages: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Er
         basis = ramps(size, KNOTS)
         predicted.append(basis[held] @ fit(basis[~held], seconds[~held]))
         seen.append(seconds[held])
+        sizes.append(size[held])
         values.append(values_at_knots(fit(basis, seconds), KNOTS))
     table = {"gpus": [int(count) for count in counts], "knots": [float(knot) for knot in KNOTS], "values": values}
-    return table, {"message sizes": error(_joined(predicted), _joined(seen))}
+    return table, {"message sizes": Held(_joined(predicted), _joined(seen), _joined(sizes))}
 
 
 def _joined(parts: list[Array]) -> Array:

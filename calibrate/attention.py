@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from calibrate.relative import Array, Error, fit, held_out, ramps, values_at_knots
+from calibrate.relative import Array, Held, Points, fit, ramps, values_at_knots
 
-HELD_OUT_HEADS = 40
+HELD_OUT_HEADS, ELEMENT_BYTES = 40, 2
 OPERAND_KNOTS = np.array([0, 8, 16, 32, 64, 128, 4096], dtype=np.float64) * 2**20
 SMALLEST_CONTEXT = 64
 LAUNCH_BOUND_BYTES = 2**21
 
 
-def fit_prefill(attention: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Error]]:
+def fit_prefill(attention: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Held]]:
     """Coefficients of :class:`simlora.latency.kernels.PrefillAttention`.
 
     ``attention``: heads, kv_heads, row_bytes (of one head of one token), batch, tokens of each prompt, seconds.
@@ -27,16 +27,18 @@ def fit_prefill(attention: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Erro
     operands = 2 * (heads + kv_heads) * row_bytes * batch * prompt
     basis = np.column_stack([heads * batch * prompt**2, ramps(operands, OPERAND_KNOTS)])
     lengths = np.unique(prompt)
-    errors = {
-        "prompt lengths": held_out(basis, seconds, np.isin(prompt, lengths[1::2])),
-        **_other_heads(basis, seconds, heads),
+    head_dim = row_bytes / ELEMENT_BYTES
+    points = Points(basis, seconds, batch * prompt, 2 * heads * head_dim * batch * prompt**2, operands)
+    held = {
+        "prompt lengths": points.held_out(np.isin(prompt, lengths[1::2])),
+        **_other_heads(points, heads),
     }
     pair, *ramp = fit(basis, seconds)
     values = values_at_knots(np.array(ramp), OPERAND_KNOTS)
-    return {"pair_s": float(pair), "knots": [float(k) for k in OPERAND_KNOTS], "values": values}, errors
+    return {"pair_s": float(pair), "knots": [float(k) for k in OPERAND_KNOTS], "values": values}, held
 
 
-def fit_decode(attention: pd.DataFrame, cache_bytes: int) -> tuple[dict[str, Any], dict[str, Error]]:
+def fit_decode(attention: pd.DataFrame, cache_bytes: int) -> tuple[dict[str, Any], dict[str, Held]]:
     """Coefficients of :class:`simlora.latency.kernels.DecodeAttention`.
 
     Between two visits of a layer a decode step streams all weights, so KV is never cached; of the table, only calls
@@ -52,9 +54,11 @@ def fit_decode(attention: pd.DataFrame, cache_bytes: int) -> tuple[dict[str, Any
     batch, heads, context = (rows[name].to_numpy(dtype=np.float64) for name in ("batch", "heads", "tokens"))
     seconds = rows.seconds.to_numpy(dtype=np.float64)
     basis = np.column_stack([np.ones_like(batch), batch * token_bytes, kv_bytes])
-    errors = {
-        "contexts": held_out(basis, seconds, np.isin(context, np.unique(context)[1::2])),
-        **_other_heads(basis, seconds, heads),
+    head_dim = rows.row_bytes.to_numpy(dtype=np.float64) / ELEMENT_BYTES
+    points = Points(basis, seconds, batch * context, 4 * heads * head_dim * batch * context, kv_bytes)
+    held = {
+        "contexts": points.held_out(np.isin(context, np.unique(context)[1::2])),
+        **_other_heads(points, heads),
     }
     launch, per_sequence_byte, per_byte = fit(basis, seconds)
     table = {
@@ -63,12 +67,12 @@ def fit_decode(attention: pd.DataFrame, cache_bytes: int) -> tuple[dict[str, Any
         "bytes_per_s": float(1 / per_byte),
         "max_context_tokens": int((batch * context).max()),
     }
-    return table, errors
+    return table, held
 
 
-def _other_heads(basis: Array, seconds: Array, heads: Array) -> dict[str, Error]:
-    """The error for a number of heads that the fit has not seen, where there are several."""
+def _other_heads(points: Points, heads: Array) -> dict[str, Held]:
+    """Points of a number of heads that the fit has not seen, where there are several."""
     held = heads == HELD_OUT_HEADS
     if not held.any() or held.all():
         return {}
-    return {f"{HELD_OUT_HEADS} heads": held_out(basis, seconds, held)}
+    return {f"{HELD_OUT_HEADS} heads": points.held_out(held)}

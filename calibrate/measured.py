@@ -19,8 +19,8 @@ import tomli_w
 from calibrate.attention import fit_decode, fit_prefill
 from calibrate.linear import fit_linear
 from calibrate.lora import fit_lora
-from calibrate.public_tables import rounded
-from calibrate.relative import Error, fit, held_out
+from calibrate.public_tables import rounded, stated
+from calibrate.relative import Held, Points, fit
 from simlora.errors import ConfigError
 from simlora.latency.hardware import hardware, load_gpu
 
@@ -64,8 +64,8 @@ def read_machine(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"{folder / 'machine.json'}: {error}") from None
 
 
-def fit_measured(folder: Path, name: str, gpu: str | None = None) -> tuple[dict[str, Any], dict[str, dict[str, Error]]]:
-    """(a table for :class:`simlora.latency.kernels.KernelProfile`, errors of its parts on held-out points).
+def fit_measured(folder: Path, name: str, gpu: str | None = None) -> tuple[dict[str, Any], dict[str, dict[str, Held]]]:
+    """(a table for :class:`simlora.latency.kernels.KernelProfile`, the points held out of the fits of its parts).
 
     ``gpu``: the GPU of the hardware catalogue whose price counts; without it the one that the driver's name says.
     """
@@ -99,9 +99,8 @@ def fit_measured(folder: Path, name: str, gpu: str | None = None) -> tuple[dict[
         "device": _device(machine, transfers, whole),
     }
     for part, ((coefficients, held), valid) in fits.items():
-        stated = "; ".join(f"held-out {what}: {error}" for what, error in held.items())
-        head = {"label": "measured", "source": source_of(machine), "valid": valid, "error": stated}
-        profile[part] = head | coefficients
+        head = {"label": "measured", "source": source_of(machine), "valid": valid}
+        profile[part] = head | stated(held) | coefficients
     return profile, {part: held for part, ((_, held), _) in fits.items()}
 
 
@@ -113,7 +112,7 @@ def _catalogued(machine: dict[str, Any]) -> str:
     return titled[0] if titled else found
 
 
-def fit_elementwise(rows: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Error]]:
+def fit_elementwise(rows: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Held]]:
     """Coefficients of :class:`simlora.latency.kernels.ElementwiseKernels`; the choice of a token is not among them."""
     moving = rows[rows.kind.isin(("norm", "rotary", "activation", "add"))]
     seconds, moved = moving.seconds.to_numpy(dtype=np.float64), moving.bytes.to_numpy(dtype=np.float64)
@@ -121,7 +120,8 @@ def fit_elementwise(rows: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Error
     sizes = np.unique(moving.rows)
     launch, per_byte = fit(basis, seconds)
     table = {"launch_s": float(launch), "bytes_per_s": float(1 / per_byte)}
-    return table, {"rows": held_out(basis, seconds, np.isin(moving.rows, sizes[1::2]))}
+    points = Points(basis, seconds, moved, np.zeros_like(moved), moved)
+    return table, {"rows": points.held_out(np.isin(moving.rows, sizes[1::2]))}
 
 
 def _device(machine: dict[str, Any], transfers: pd.DataFrame, products: pd.DataFrame) -> dict[str, Any]:
@@ -166,13 +166,13 @@ def main() -> None:
     try:
         if asked.gpu is not None:
             load_gpu(asked.gpu)
-        profile, errors = fit_measured(asked.folder, asked.profile.stem, asked.gpu)
+        profile, held_out = fit_measured(asked.folder, asked.profile.stem, asked.gpu)
     except ConfigError as error:
         parser.error(str(error))
     asked.profile.write_text(tomli_w.dumps(rounded(profile)), encoding="utf-8")
-    for part, held in errors.items():
-        for what, error in held.items():
-            print(f"{part}, held-out {what}: {error}")
+    for part, held in held_out.items():
+        for what, points in held.items():
+            print(f"{part}, held-out {what}: {points.error}")
 
 
 if __name__ == "__main__":

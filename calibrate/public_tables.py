@@ -17,7 +17,7 @@ from calibrate.all_reduce import fit_all_reduce
 from calibrate.attention import fit_decode, fit_prefill
 from calibrate.linear import fit_linear
 from calibrate.lora import fit_lora
-from calibrate.relative import Error
+from calibrate.relative import Held, by_size
 from simlora.errors import ConfigError
 from simlora.latency.hardware import load_gpu
 
@@ -75,12 +75,12 @@ def _attention(folder: Path, table: Table, phase: str) -> pd.DataFrame:
     return rows[ours & (rows.heads >= SMALLEST_HEADS) & (rows.tokens >= SMALLEST_PROMPT)].reset_index(drop=True)
 
 
-def fit_profile(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, dict[str, Error]]]:
-    """(a table for :class:`simlora.latency.kernels.KernelProfile`, errors of its parts on held-out points)."""
+def fit_profile(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, dict[str, Held]]]:
+    """(a table for :class:`simlora.latency.kernels.KernelProfile`, the points held out of the fits of its parts)."""
     table = TABLES[name]
     gemm, prefill, decode = read_tables(folder, table)
     whole = (gemm.n >= SMALLEST_DIM) & (gemm.k >= SMALLEST_DIM) & (gemm.n * gemm.k >= SMALLEST_WEIGHTS)
-    errors: dict[str, dict[str, Error]] = {}
+    held_out: dict[str, dict[str, Held]] = {}
     profile: dict[str, Any] = {
         "schema_version": 1,
         "name": name,
@@ -105,10 +105,9 @@ def fit_profile(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, dict
         "lora": (fit_lora(gemm, RANKS, SMALLEST_DIM), products, "one adapter, rank <= 128; below 32 the launch"),
     }
     for part, ((coefficients, held), kernels, valid) in fits.items():
-        errors[part] = held
-        stated = "; ".join(f"held-out {what}: {error}" for what, error in held.items())
-        head = {"label": "public-table", "source": f"{SOURCE}; {kernels}", "valid": valid, "error": stated}
-        profile[part] = head | coefficients
+        held_out[part] = held
+        head = {"label": "public-table", "source": f"{SOURCE}; {kernels}", "valid": valid}
+        profile[part] = head | stated(held) | coefficients
     profile["elementwise"] = {
         "label": "derived",
         "source": f"{SOURCE}; systems/*.yaml: 3 us a kernel, 0.8 of nominal memory bandwidth",
@@ -116,7 +115,13 @@ def fit_profile(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, dict
         "launch_s": ELEMENTWISE_LAUNCH_S,
         "bytes_per_s": EMPIRICAL_BANDWIDTH * load_gpu(name).hbm_bytes_per_s,
     }
-    return profile, errors
+    return profile, held_out
+
+
+def stated(held: dict[str, Held]) -> dict[str, Any]:
+    """What a profile says of how far off a part was on points held out of its fit: in words, and by size."""
+    words = "; ".join(f"held-out {what}: {points.error}" for what, points in held.items())
+    return {"error": words, "residuals": [{"of": what} | row for what in held for row in by_size(held[what])]}
 
 
 def rounded(value: Any) -> Any:
@@ -134,12 +139,12 @@ def main() -> None:
     if not folder.is_dir():
         raise ConfigError(f"SIMLORA_DATA must name a folder holding calibration/aiconfigurator (looked for {folder})")
     for name in TABLES:
-        profile, errors = fit_profile(folder, name)
+        profile, held_out = fit_profile(folder, name)
         (PROFILES / f"{name}.toml").write_text(tomli_w.dumps(rounded(profile)), encoding="utf-8")
         print(name)
-        for part, held in errors.items():
-            for what, error in held.items():
-                print(f"  {part}, held-out {what}: {error}")
+        for part, held in held_out.items():
+            for what, points in held.items():
+                print(f"  {part}, held-out {what}: {points.error}")
 
 
 if __name__ == "__main__":

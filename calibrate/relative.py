@@ -39,9 +39,54 @@ def error(predicted: Array, seconds: Array) -> Error:
     return Error(float(np.median(size)), float(np.quantile(size, 0.9)), float(relative.mean()), len(seconds))
 
 
-def held_out(basis: Array, seconds: Array, held: NDArray[np.bool_]) -> Error:
-    """Error on the points of ``held`` of a fit on the others."""
-    return error(basis[held] @ fit(basis[~held], seconds[~held]), seconds[held])
+class Held(NamedTuple):
+    """Points held out of a fit: predicted, measured, how large each is, the operations and bytes that it takes.
+
+    ``size`` is in tokens (rows of a product, tokens of a prompt, sum of contexts), of messages and of elementwise
+    kernels in bytes. Without ``operations`` no roofline can be drawn.
+    """
+
+    predicted: Array
+    seconds: Array
+    size: Array
+    operations: Array | None = None
+    moved_bytes: Array | None = None
+
+    @property
+    def error(self) -> Error:
+        """How far off all of them are."""
+        return error(self.predicted, self.seconds)
+
+
+class Points(NamedTuple):
+    """All points of a fit: its basis, what was measured, and of each what :class:`Held` says of it."""
+
+    basis: Array
+    seconds: Array
+    size: Array
+    operations: Array | None = None
+    moved_bytes: Array | None = None
+
+    def held_out(self, held: NDArray[np.bool_]) -> Held:
+        """The points of ``held``, predicted by a fit on the others."""
+        predicted = self.basis[held] @ fit(self.basis[~held], self.seconds[~held])
+        sized = (None if column is None else column[held] for column in (self.operations, self.moved_bytes))
+        return Held(predicted, self.seconds[held], self.size[held], *sized)
+
+
+def by_size(held: Held) -> list[dict[str, float]]:
+    """Relative errors by size in classes a factor of four apart: 10th percentile, median, 90th."""
+    relative, rows = held.predicted / held.seconds - 1, list[dict[str, float]]()
+    power = np.ceil(np.log2(np.maximum(held.size, 1)) / 2).astype(int)
+    for each in np.unique(power):
+        low, middle, high = np.quantile(relative[power == each], (0.1, 0.5, 0.9))
+        count = int((power == each).sum())
+        rows.append({"upto": 4 ** int(each), "points": count} | _rounded(p10=low, p50=middle, p90=high))
+    return rows
+
+
+def _rounded(**figures: float) -> dict[str, float]:
+    return {name: round(float(figure), 3) for name, figure in figures.items()}
 
 
 def ramps(x: Array, knots: Array) -> Array:

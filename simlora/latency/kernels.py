@@ -9,12 +9,35 @@ from bisect import bisect_left
 from itertools import pairwise
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from simlora.latency.hardware import Gpu
 from simlora.latency.sources import Sourced
 
 Coefficient = Annotated[float, Field(ge=0)]
+
+
+class Residual(BaseModel):
+    """Relative errors (predicted / measured - 1) on points held out of the fit, whose size is at most ``upto``.
+
+    Classes of size are a factor of four apart; sizes are tokens (rows of a product, tokens of the prompts, sum of
+    contexts), bytes of messages and of elementwise kernels.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    of: str = Field(description="which points were held out")
+    upto: int = Field(gt=0)
+    points: int = Field(gt=0)
+    p10: float
+    p50: float
+    p90: float
+
+
+class Fitted(Sourced):
+    """What was fitted, and how far off it was by size."""
+
+    residuals: tuple[Residual, ...] = ()
 
 
 class PiecewiseLinear(Sourced):
@@ -34,17 +57,19 @@ class PiecewiseLinear(Sourced):
         return self
 
 
-class LinearKernels(PiecewiseLinear):
-    """One matrix product: launch_s + n k w(m) + row_s m (n + k), w(m) through (knots = m, values = s per weight).
+class LinearKernels(Fitted, PiecewiseLinear):
+    """One matrix product: launch_s + depth_s k + n k w(m) + row_s m (n + k).
 
-    w is the roofline: flat while reading the weights bounds it, rising with m once arithmetic does.
+    w(m) through (knots = m, values = s per weight) is the roofline: flat while reading the weights
+    bounds it, rising with m once arithmetic does. However few tiles there are, each runs through the whole depth k.
     """
 
     launch_s: Coefficient
+    depth_s: Coefficient
     row_s: Coefficient
 
 
-class PrefillAttention(PiecewiseLinear):
+class PrefillAttention(Fitted, PiecewiseLinear):
     """Causal attention over new tokens: w(bytes of q, k, v and output) + pair_s heads sum(n (n + 2 past)).
 
     w steps up where the operands leave the last-level cache.
@@ -53,7 +78,7 @@ class PrefillAttention(PiecewiseLinear):
     pair_s: Coefficient
 
 
-class DecodeAttention(Sourced):
+class DecodeAttention(Fitted):
     """One new token per sequence: launch_s + (K and V of the contexts and of sequence_tokens each) / bytes_per_s.
 
     sequence_tokens stands for the reads beyond a context's own: queries, whole pages, partial sums.
@@ -65,7 +90,7 @@ class DecodeAttention(Sourced):
     max_context_tokens: int = Field(gt=0, description="largest measured sum of contexts of a batch")
 
 
-class LoraKernels(Sourced):
+class LoraKernels(Fitted):
     """Shrink and expand of one unmerged adapter on one projection d_in -> d_out:
 
     2 launch_s + rank (d_in + d_out) (weight_s + product_s m) + row_s m (d_in + d_out).
@@ -77,14 +102,14 @@ class LoraKernels(Sourced):
     row_s: Coefficient
 
 
-class ElementwiseKernels(Sourced):
+class ElementwiseKernels(Fitted):
     """Norms, rotary embedding, activation: launch_s each, then bytes moved over bytes_per_s."""
 
     launch_s: Coefficient
     bytes_per_s: float = Field(gt=0)
 
 
-class AllReduce(Sourced):
+class AllReduce(Fitted):
     """Sum of a message over n GPUs of a node: w_n(bytes) through (knots, row of values for each n of ``gpus``).
 
     Numbers of GPUs between those measured lie on the line between the nearest two.

@@ -136,7 +136,8 @@ class ModelLatency:
             self._layers_s = self._layers_s.plus(self._sums_s(kernels))
         self._head_s = Curve(fitted.knots, fitted.values, b.hidden * b.vocab)
         self._head_row_s = (b.hidden + b.vocab) * fitted.row_s
-        self._linear_s = (b.layers * len(shapes) + 1) * fitted.launch_s
+        depths = b.layers * sum(k for k, _ in shapes) + b.hidden
+        self._linear_s = (b.layers * len(shapes) + 1) * fitted.launch_s + depths * fitted.depth_s
         self._linear_row_s = b.layers * fitted.row_s * sum(k + n for k, n in shapes)
 
     def _sums_s(self, kernels: KernelProfile) -> Curve:

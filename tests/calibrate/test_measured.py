@@ -76,7 +76,7 @@ def test_the_fit_recovers_what_made_the_measurements(measured: Path) -> None:
     assert profile["decode_attention"]["bytes_per_s"] == pytest.approx(1 / BYTE_S, rel=0.01)
     assert profile["elementwise"]["bytes_per_s"] == pytest.approx(1 / BYTE_S, rel=0.01)
     assert profile["device"]["pcie_bytes_per_s"] == pytest.approx(1e10)
-    assert errors["decode_attention"]["contexts"].median < 0.01
+    assert errors["decode_attention"]["contexts"].error.median < 0.01
 
 
 def test_the_profile_says_where_it_comes_from_and_drives_a_model(measured: Path, tmp_path: Path) -> None:
