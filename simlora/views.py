@@ -218,6 +218,16 @@ class InstanceView(Protocol):
         """Those of them that are still on their way."""
         ...
 
+    @property
+    def planned_loads(self) -> Mapping[Function, None]:
+        """Adapters that a plan had loaded and that get a place at the next step boundary, if there is one then."""
+        ...
+
+    @property
+    def adapter_room_bytes(self) -> int:
+        """Bytes where its adapters lie that are free or that adapters nobody uses take."""
+        ...
+
     def adapter_tier(self, function: Function) -> Tier | None:
         """Where it has the adapter itself: device, host memory or, as far as it knows, nowhere."""
         ...

@@ -256,6 +256,10 @@ class Instance:
         return self.kv.free_bytes + self.held_bound_bytes + spare_bytes
 
     @property
+    def adapter_room_bytes(self) -> int:
+        return self.adapter_memory.free_bytes + self.idle_adapter_bytes
+
+    @property
     def device_bytes(self) -> int:
         """Bytes of each of its GPUs that it holds: stages done and reserved, and KV or the pool for it."""
         kv_bytes = sum(self.held.values()) if self.kv is self.memory else self.kv.capacity_bytes

@@ -135,8 +135,8 @@ class Adapters:
 
         Until that boundary KV grows in memory that is not counted yet.
         """
-        room_bytes = instance.adapter_memory.free_bytes + instance.idle_adapter_bytes
-        check_load(policy, instance, function, room_bytes - self._bytes(function), self._cluster)
+        left_bytes = instance.adapter_room_bytes - self._bytes(function)
+        check_load(policy, instance, function, left_bytes, self._cluster)
         if instance.run is None:
             self._begin_ahead(instance, function)
         else:

@@ -106,6 +106,7 @@ class Snapshot:
         running: Sequence[FrozenRunning] = (),
         resident: Sequence[Function] = (),
         loading: Sequence[Function] = (),
+        planned: Sequence[Function] = (),
         adapter_slots: int = 1,
         last_used_s: float = 0.0,
         has_run: bool = False,
@@ -115,7 +116,8 @@ class Snapshot:
     ) -> FrozenInstance:
         """A process in ``container``; it maps its backbone's process if that exists and its backbone stage is done.
 
-        ``resident`` and ``loading`` are adapters on its device and on their way, beside those of the running batch.
+        ``resident`` and ``loading`` are adapters on its device and on their way, beside those of the running batch;
+        ``planned`` are those to be loaded from the next step boundary on.
         """
         model = function.backbone if function is not None else backbone
         if model is None:
@@ -136,6 +138,7 @@ class Snapshot:
             running=MappingProxyType({one.request.index: one for one in running}),
             adapters=MappingProxyType({**dict.fromkeys((*resident, *loading), 0), **users}),
             loading=MappingProxyType(dict.fromkeys(loading)),
+            planned_loads=MappingProxyType(dict.fromkeys(planned)),
             adapter_slots=adapter_slots,
             last_used_s=last_used_s,
             has_run=has_run,

@@ -150,6 +150,7 @@ class FrozenInstance:
     running: Mapping[int, FrozenRunning]
     adapters: Mapping[Function, int]
     loading: Mapping[Function, None]
+    planned_loads: Mapping[Function, None]
     adapter_slots: int
     last_used_s: float
     has_run: bool
@@ -177,6 +178,10 @@ class FrozenInstance:
     @property
     def kv_free_bytes(self) -> int:
         return min(gpu.free_bytes for gpu in self.gpus)
+
+    @property
+    def adapter_room_bytes(self) -> int:
+        return self.kv_free_bytes
 
     def __repr__(self) -> str:
         return f"<instance {self.id}>"

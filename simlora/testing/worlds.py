@@ -178,6 +178,8 @@ class _Maker:
         used = dict.fromkeys(r.request.function for r in running)
         others = [f for f in alike if self.shared_process and ready and f not in used and self.rng.random() < 0.6]
         loading = others[:1] if self.rng.random() < 0.3 else []
+        absent = [f for f in alike if f not in used and f not in others]
+        planned = absent[:1] if self.shared_process and running and self.rng.random() < 0.3 else []
         placed = len(used) + len(others)
         made = self.view.add_instance(
             None if self.shared_process else function,
@@ -190,6 +192,7 @@ class _Maker:
             running=running,
             resident=others[len(loading) :],
             loading=loading,
+            planned=planned,
             adapter_slots=self.rng.randint(max(1, placed), max(3, placed)),
             last_used_s=NOW_S - self.rng.choice((3.0, 30.0)),
             has_run=ready,

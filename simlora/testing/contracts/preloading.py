@@ -78,7 +78,8 @@ def _check_adapter(action: LoadAdapter | DropAdapter) -> None:
     assert serves, f"handles the adapter of {function.id} on {at}, no engine that serves it"
     if isinstance(action, LoadAdapter):
         assert at.ready, f"loads the adapter of {function.id} into {at}, which is still starting"
-        assert function not in at.adapters, f"loads the adapter of {function.id}, which {at} holds or is loading"
+        there = function in at.adapters or function in at.planned_loads
+        assert not there, f"loads the adapter of {function.id}, which {at} holds or is loading"
         room = len(pinned_adapters(at)) < at.adapter_slots
         assert room, f"loads the adapter of {function.id}, for which {at} has no room"
     else:
