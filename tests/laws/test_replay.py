@@ -64,6 +64,7 @@ METHODS = (
     ("placement", "place"),
     ("batching", "next_batch"),
     ("preloading", "plan"),
+    ("rebalancing", "plan"),
     ("offloading", "victims"),
     ("adapters", "leaving"),
     ("preemption", "preempt"),
@@ -192,4 +193,4 @@ def test_a_policy_that_is_told_the_future_uses_it(listen: Callable[[Simulation],
 def test_who_is_told_the_future_is_called_so() -> None:
     told = {name for role in ROLES for name, policy in policies_of(role).items() if issubclass(policy, Foresees)}
     assert told == {name for role in ROLES for name in policies_of(role) if name.startswith("clairvoyant-")}
-    assert len(told) == 5
+    assert len(told) == 6

@@ -1,4 +1,4 @@
-"""Forecast: the arrival rate of a function from its past arrivals."""
+"""Rates from a window of past arrivals: the last so many, or those of the last so many seconds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from simlora.entities import Function
-from simlora.policies.foresight import Future
 from simlora.policies.registry import register
 
 
@@ -75,25 +74,3 @@ class CountWindow:
                 break
             recent += 1
         return recent / self.window_s
-
-
-@register("forecast", "clairvoyant-rate")
-@dataclass
-class ClairvoyantRate:
-    """Calls of the next ``horizon_s`` seconds, divided by them: a reference that knows the future."""
-
-    horizon_s: float = 300.0
-    _future: Future = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        if not 0 < self.horizon_s < math.inf:
-            raise ValueError(f"horizon_s must be a finite number, more than 0 (found {self.horizon_s})")
-
-    def foresee(self, future: Future) -> None:
-        self._future = future
-
-    def observe_arrival(self, function: Function, at_s: float) -> None:
-        """Known before."""
-
-    def rate_per_s(self, function: Function, now_s: float) -> float:
-        return self._future.calls(function, now_s, now_s + self.horizon_s) / self.horizon_s
