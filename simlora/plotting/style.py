@@ -74,6 +74,7 @@ BUILT_IN = {
     "dlora": Style("#222255", (0, (5, 1, 1, 1)), "d", "oo"),
     "peft": Style("#99DDFF", (0, (2, 2)), "1", "\\\\"),
     "plain-serverless": Style("#DDCC77", (0, (6, 1)), "h", "|||"),
+    "predictive-lora": Style("#117733", (0, (5, 2, 1, 2)), "_", "**"),
     "punica": Style("#44BB99", (0, (3, 1)), "2", "---"),
     "reserved-plus-burst": Style("#AA3377", (0, (4, 1, 2, 1)), "8", "+++"),
     "s-lora": Style("#CC3311", (0, (6, 1, 1, 1)), "H", "xxx"),

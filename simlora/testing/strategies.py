@@ -132,6 +132,13 @@ KEYS: dict[str, dict[str, Sequence[Any]]] = {
         ),
         "predictor": ("max-new-tokens",),
     },
+    "predictive-lora": {
+        "adapter_memory": ("slots", "paged"),
+        "adapter_loading": ("blocking", "overlapped", "cpu-assisted"),
+        "adapters": ("lru", "drop-unused"),
+        "rebalancing": ({"policy": "prefetch-likely", "threshold": 0.01, "horizon_s": 20.0},),
+        "forecast": ("ewma", "sliding-window", {"policy": "clairvoyant-noisy-rate", "accuracy": 0.7}),
+    },
     "toppings": {
         "adapter_memory": ("slots", "paged"),
         "adapters": ("lru", "drop-unused"),

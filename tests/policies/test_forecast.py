@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import simlora
 from simlora.policies.forecast import ClairvoyantRate, Ewma, Lstm, NoisyRate
 from simlora.policies.forecast.network import WEIGHTS, shipped
 from simlora.policies.foresight import Future
@@ -21,6 +23,7 @@ from simlora.testing.estimates import TableEstimates
 F0, F1, F2 = FUNCTIONS = make_functions(*["llama-2-7b"] * 3)
 LAW = settings(max_examples=60, deadline=None, derandomize=True)
 COUNTS = st.lists(st.integers(0, 3), min_size=1, max_size=30)
+PAGE = Path(simlora.__file__).parent / "systems" / "predictive-lora.md"
 
 
 def call(policy: Any, counts: Sequence[int], function: Any = F0) -> None:
@@ -121,3 +124,11 @@ def test_the_weights_are_small_and_say_where_they_come_from() -> None:
     assert stated["training"]["seed"] == 0
     assert "CC-BY 4.0" in stated["source"]
     assert stated["learnt from"]["file"] != stated["held out"]["file"]
+
+
+def test_the_page_states_the_errors_that_the_weights_state() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    held_out = facts()["held out"]
+    for name in ("lstm", "ewma", "naive", "mean"):
+        errors = held_out[name]
+        assert f"| {name} | {100 * errors['wrong']:.1f} % | {errors['brier']:.3f} |" in page

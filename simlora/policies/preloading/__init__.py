@@ -3,6 +3,7 @@
 from simlora.policies.preloading.clairvoyant import JustInTime
 from simlora.policies.preloading.exact import PckpExact
 from simlora.policies.preloading.histogram import HybridHistogram
+from simlora.policies.preloading.likely import PrefetchLikely
 from simlora.policies.preloading.migration import Migration
 from simlora.policies.preloading.opportunistic import Opportunistic
 from simlora.policies.preloading.pckp import Pckp
@@ -18,4 +19,5 @@ __all__ = [
     "Opportunistic",
     "Pckp",
     "PckpExact",
+    "PrefetchLikely",
 ]
