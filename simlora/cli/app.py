@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from simlora.cli import experiments, functions, importing, looking, policies, traffic, validation, weights
+from simlora.cli import experiments, functions, importing, looking, policies, profile, traffic, validation, weights
 
 app = typer.Typer(
     name="simlora",
@@ -38,6 +38,7 @@ app.command(
     rich_help_panel=POLICIES,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )(policies.arena)
+app.add_typer(profile.app, name="profile", rich_help_panel=HARDWARE)
 app.add_typer(importing.app, name="import", rich_help_panel=HARDWARE)
 app.command("validate", rich_help_panel=HARDWARE)(validation.validate)
 app.command("make-model", rich_help_panel=HARDWARE)(weights.make_model)
