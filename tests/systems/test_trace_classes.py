@@ -1,4 +1,4 @@
-"""Every listed system serves every class of traffic: model traces of a quarter of an hour, four functions, four GPUs."""
+"""Every listed system serves every class of traffic: a quarter of an hour of a model trace, four functions and GPUs."""
 
 from __future__ import annotations
 
