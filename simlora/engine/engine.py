@@ -17,6 +17,7 @@ from simlora.engine.idling import Idler
 from simlora.engine.joining import Joining
 from simlora.engine.making_room import RoomMaker
 from simlora.engine.migrating import Migrations
+from simlora.engine.places import Places
 from simlora.engine.planning import Planner
 from simlora.engine.reserving import Reservations
 from simlora.engine.scaling import Scaler
@@ -60,6 +61,7 @@ class Engine:
         self.start_up = StartUp(self)
         self.adapters = Adapters(self)
         self.front = FrontEnd(self)
+        self.places = Places(self)
         self.starter = Starter(self)
         self.joining = Joining(self)
         self.migrations = Migrations(self)

@@ -81,7 +81,7 @@ class Failing:
         engine.starter.end(instance, why)
         for request in requests:
             self._after_failure(request, why)
-        engine.front.memory_freed()
+        engine.front.memory_freed(instance.gpus)
         self._end_container(container, why)
 
     def _waiting_for(self, instance: Instance) -> list[QueuedRequest]:
@@ -114,7 +114,7 @@ class Failing:
         for running in waiting:
             self._after_failure(engine.batches.expel(instance, running), why)
         engine.front.instance_changed(instance)
-        engine.front.memory_freed()
+        engine.front.memory_freed(instance.gpus)
 
     # ------------------------------------------------------------------ backbones and GPUs
 
@@ -155,7 +155,7 @@ class Failing:
         engine.happened(GpuReturned(self._env.now, gpu.index))
         engine.planner.notice(CauseKind.GPU_RETURNED)
         engine.planner.notice(CauseKind.MEMORY_FREED)
-        engine.front.memory_freed()
+        engine.front.memory_freed([gpu])
 
     def host_lost(self, node: Node) -> None:
         """A node whose GPUs are lost loses its host memory, too; its storage keeps what has come whole (assumption)."""

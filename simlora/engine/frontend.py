@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import simpy
 
 from simlora.actions import Binding, ColdStart, Dispatch, Hold, Reject, ToInstance, Wait
+from simlora.cluster.hardware import Gpu
 from simlora.cluster.processes import Instance
 from simlora.cluster.queues import Queues
 from simlora.engine.checks import check_formed, check_route_to, check_until, refuse_answer
@@ -146,7 +147,7 @@ class FrontEnd:
             if self._engine.starter.cold_start(work, function, answer.why):
                 self._engine.record.bound(work, answer.why)
             else:
-                self._hold_back(function, short=True)
+                self._hold_back(function, short=not self._engine.places.wait(function))
         elif isinstance(answer, Hold):
             self._hold_back(function, short=False)
         elif isinstance(answer, Reject):
@@ -158,7 +159,7 @@ class FrontEnd:
             refuse_answer(self._routing, answer, kinds, "route", self._env.now)
 
     def _hold_back(self, function: Function, short: bool) -> None:
-        """Until an instance of the function changes; if it is short of memory, also until some is free."""
+        """Until an instance of the function changes, there may be a place or, if ``short``, memory is freed."""
         if short:
             self._short[function] = None
         self._cluster.front.move_to(self._cluster.held_back, function)
@@ -193,10 +194,13 @@ class FrontEnd:
                     self._look_again_at[function] = None
             self._look_again_soon()
 
-    def memory_freed(self) -> None:
-        """Work that was short of memory is looked at again."""
-        if self._short:
+    def memory_freed(self, gpus: Sequence[Gpu]) -> None:
+        """On these GPUs: work that was short of it, or for which there may now be a place, is looked at again."""
+        concerned = self._engine.places.changed(gpus)
+        if self._short or concerned:
+            held = self._cluster.held_back.by_function
             self._look_again_at.update(self._short)
+            self._look_again_at.update((function, None) for function in concerned if function in held)
             self._look_again_soon()
 
     def _look_again_soon(self) -> None:

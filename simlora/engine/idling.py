@@ -57,7 +57,7 @@ class Idler:
         if container.idle:
             self._cluster.idle_containers[container.id] = container
         engine.front.instance_changed(instance)
-        engine.front.memory_freed()
+        engine.front.memory_freed(instance.gpus)
         if ran or instance.own_container or instance.on_demand:
             answer = self._keepalive.keep(instance, self._cluster)
             if type(answer) is not tuple:
@@ -153,4 +153,4 @@ class Idler:
         engine.backend.end_backbone(process)
         engine.happened(BackboneEvicted(self._env.now, process.backbone, process.gpu.index, process.bytes, why))
         engine.planner.notice(CauseKind.MEMORY_FREED)
-        engine.front.memory_freed()
+        engine.front.memory_freed(process.place.gpus)

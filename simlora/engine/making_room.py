@@ -72,4 +72,4 @@ class RoomMaker:
         where = instance.function, instance.gpu.index, stage
         engine.happened(InstanceEvicted(self._env.now, instance.id, *where, freed_bytes, why))
         engine.planner.notice(CauseKind.MEMORY_FREED)
-        engine.front.memory_freed()
+        engine.front.memory_freed(instance.gpus)

@@ -233,7 +233,7 @@ class Server:
             engine.resolve(request.index, FINISHED)
         self._adapters.tidy(instance)
         engine.front.instance_changed(instance)
-        engine.front.memory_freed()
+        engine.front.memory_freed(instance.gpus)
 
     # ------------------------------------------------------------------ KV that grows
 

@@ -130,6 +130,7 @@ class StartUp:
         )
         if not process.mappers:
             self._engine.idler.backbone_unmapped(process)
+            self._engine.front.memory_freed(process.place.gpus)
 
     # ------------------------------------------------------------------ where bytes are
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from simlora.actions import Placement
 from simlora.cluster.hardware import Place
 from simlora.cluster.processes import Container, Instance
-from simlora.engine.checks import check_placement, refuse
+from simlora.engine.checks import refuse
 from simlora.entities import Backbone, Function, QueuedRequest
 from simlora.events import CauseKind, InstanceStarted, InstanceStopped
 from simlora.views import InstanceState
@@ -27,7 +27,6 @@ class Starter:
         self._system = engine.system
         self._reservations = engine.reservations
         self._first_stage = engine.estimates.stages[0]
-        self._placement = engine.policies["placement"]
         self._taken_whole = engine.system.containers == "shared"
 
     # ------------------------------------------------------------------ on demand
@@ -66,7 +65,7 @@ class Starter:
 
     def cold_start(self, work: Sequence[QueuedRequest], function: Function, why: str) -> bool:
         """A new instance where the placement policy says, ``work`` bound to it; False if there is no place now."""
-        placement = self._place(function)
+        placement = self._engine.places.find(function)
         if placement is None:
             return False
         place = self._cluster.place_of(placement.gpus)
@@ -86,18 +85,6 @@ class Starter:
         self._reservations.take(instance, stages, work)
         self._engine.server.bring_to_life(instance)
         return not work or self.bind(work, instance)
-
-    def _place(self, function: Function) -> Placement | None:
-        limits = self._system.limits
-        instances = len(self._cluster.instances_of(function))
-        if limits.instances_per_function is not None and instances >= limits.instances_per_function:
-            return None
-        placement: Placement | None = self._placement.place(function, self._cluster)
-        if placement is None:
-            return None
-        check_placement(self._placement, placement, function.backbone, self._cluster)
-        place, limit = self._cluster.place_of(placement.gpus), limits.instances_per_gpu
-        return placement if limit is None or self._engine.room.make_slots(place, limit) else None
 
     # ------------------------------------------------------------------ ahead of demand
 
@@ -189,4 +176,4 @@ class Starter:
         engine.happened(InstanceStopped(now_s, instance.id, instance.function, instance.gpu.index, why))
         engine.planner.notice(CauseKind.MEMORY_FREED)
         engine.front.instance_changed(instance)
-        engine.front.memory_freed()
+        engine.front.memory_freed(instance.gpus)

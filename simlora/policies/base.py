@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from simlora.actions import AdapterDemand, Binding, Demand, Dispatch, Eviction, Placement, Plan, Preempt, Route, Wait
 from simlora.entities import Function, QueuedRequest
 from simlora.events import Cause, CauseKind, Event
-from simlora.views import ClusterView, InstanceView, ReadyQueues
+from simlora.views import ClusterView, GpuView, InstanceView, ReadyQueues
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,6 +139,17 @@ class ObservesArrivals(Protocol):
     """A policy that wants to know when each function is called, as every forecast does."""
 
     def observe_arrival(self, function: Function, at_s: float) -> None: ...
+
+
+@runtime_checkable
+class TellsWhere(Protocol):
+    """A placement policy whose ``None`` stands until a GPU changes that it ``could_use``.
+
+    Where it would say no of every GPU it finds no place. Functions of one backbone with adapters of one size are alike
+    to it. One that does not tell is asked again whenever memory is freed.
+    """
+
+    def could_use(self, function: Function, gpu: GpuView) -> bool: ...
 
 
 @runtime_checkable

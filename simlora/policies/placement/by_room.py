@@ -65,6 +65,10 @@ class Placing:
     def _need_bytes(self, function: Function, gpu: GpuView) -> int:
         return self._estimates.start_bytes(function, NOTHING, gpu) + self.headroom_bytes
 
+    def could_use(self, function: Function, gpu: GpuView) -> bool:
+        """Whether there would be room if what is idle there left, without which no place has this GPU."""
+        return self._need_bytes(function, gpu) <= reclaimable_bytes(gpu, function.backbone)
+
     def _best_place(
         self, function: Function, view: ClusterView, rank: Callable[[GpuView], tuple[float, ...]]
     ) -> PlaceView | None:

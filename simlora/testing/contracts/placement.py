@@ -7,12 +7,16 @@ from typing import Any
 
 from simlora.actions import Placement
 from simlora.entities import Backbone
+from simlora.policies.base import TellsWhere
 from simlora.testing.contracts.base import PolicyContract, is_free, unchanged
 from simlora.testing.worlds import World
 
 
 class PlacementContract(PolicyContract):
-    """A place exists, its container is idle and on its GPU, and the start fits once all that is idle there has left."""
+    """A place exists, its container is idle and on its GPU, and the start fits once all that is idle there has left.
+
+    A policy that tells which GPUs it could use names no other.
+    """
 
     role = "placement"
 
@@ -25,6 +29,9 @@ class PlacementContract(PolicyContract):
             return
         assert isinstance(answer, Placement), f"a place is a Placement or None (found {answer!r})"
         check_place(answer, asked.backbone, world)
+        if isinstance(policy, TellsWhere):
+            unusable = [gpu for gpu in answer.gpus if not policy.could_use(asked, gpu)]
+            assert not unusable, f"placed {asked.id} on {unusable}, of which could_use says no"
         for gpu in answer.gpus:
             room_bytes = gpu.free_bytes + sum(sum(i.done.values()) for i in gpu.instances.values() if is_free(i))
             room_bytes += sum(b.bytes for b in gpu.backbones.values() if not b.in_use)
