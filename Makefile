@@ -30,6 +30,7 @@ check: $(VENV)/.installed-dev ## lint, formatting and types
 
 bench: $(VENV)/.installed-dev ## measure speed against bare SimPy; judges nothing
 	$(BIN)/python -m benchmarks.request_level serverless-lora serverless-llm insta-infer vllm
+	$(BIN)/python -m benchmarks.iteration_level vllm s-lora
 
 $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)

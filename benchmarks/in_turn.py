@@ -1,0 +1,73 @@
+"""Runs measured in turn with bare SimPy time-outs, by CPU time, each in a process of its own."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import simpy
+
+from simlora.engine import RunRecord, Simulation
+
+TIMEOUTS = 500_000
+HEADER = "requests/s   bare SimPy/s   bare SimPy /   bytes/request   mean batch   cold"
+
+
+def bare_simpy_per_s() -> float:
+    """Time-outs per second of one process that does nothing else."""
+    env = simpy.Environment()
+
+    def process() -> object:
+        for _ in range(TIMEOUTS):
+            yield env.timeout(1)
+
+    env.process(process())  # type: ignore[arg-type]
+    began = time.process_time()
+    env.run()
+    return TIMEOUTS / (time.process_time() - began)
+
+
+def measure(make: Callable[[int], Simulation], requests: int) -> tuple[float, float, float, float]:
+    """Requests per second, bytes of memory added per request, mean batch, cold share of a run of ``make(requests)``.
+
+    The clock runs from after it is made until its files are closed. A short run comes first, so that what is loaded
+    once counts neither as time nor as memory of a request.
+    """
+    simulation = make(requests)
+    _run(make(500))
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.process_time()
+    record = _run(simulation)
+    per_s = requests / (time.process_time() - began)
+    added_bytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) * 1024
+    batch = float(np.mean(record.requests["batch"].to_numpy()))
+    cold = float(np.mean(record.requests["cold"].to_numpy(zero_copy_only=False)))
+    return per_s, added_bytes / requests, batch, cold
+
+
+def _run(simulation: Simulation) -> RunRecord:
+    record = simulation.run()
+    with tempfile.TemporaryDirectory() as folder:
+        record.write(Path(folder))
+    return record
+
+
+def print_row(title: str, once: Sequence[str], repeats: int) -> None:
+    """The medians of ``repeats`` runs of a module and its arguments, which print what :func:`measure` returns."""
+    runs = []
+    for _ in range(repeats):
+        bare = bare_simpy_per_s()
+        out = subprocess.run([sys.executable, "-m", *once], capture_output=True, check=True, text=True)
+        runs.append((bare, *map(float, out.stdout.split())))
+    bare, per_s, memory, batch, cold = (statistics.median(column) for column in zip(*runs, strict=True))
+    ratio = statistics.median(run[0] / run[1] for run in runs)
+    print(
+        f"{title:24} {per_s:11,.0f} {bare:14,.0f} {ratio:14.0f} {memory:15,.0f} {batch:12.2f} {cold:6.1%}", flush=True
+    )
