@@ -109,6 +109,9 @@ def _words(event: Mapping[str, Any]) -> str:
     if event["kind"].startswith("backbone"):
         what = "is loaded" if event["kind"] == "backbone_loaded" else "leaves"
         return f"the backbone {event['function']} ({size}) {what} on GPU {event['gpu']}"
+    if event["kind"].startswith("adapter"):
+        what = f"arrives from {event['source']}" if event["kind"] == "adapter_loaded" else "leaves"
+        return f"the adapter of {event['function']} ({event['bytes'] / 1e6:.1f} MB) {what}"
     return "it fails" if event["kind"] == "request_failed" else f"it is {event['kind'].removeprefix('request_')}"
 
 

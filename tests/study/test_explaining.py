@@ -21,9 +21,11 @@ ROWS: list[ROW] = [(0.0, 0, 100, 40), (2.0, 0, 60, 20), (30.0, 0, 100, 10), (31.
 NO_CHOICE: dict[str, Any] = {"system": None, "scenario": None, "point": None, "seed": None}
 
 
-def results(folder: Path, systems: Sequence[str], rows: Sequence[ROW] = ROWS, **overrides: Any) -> Path:
+def results(
+    folder: Path, systems: Sequence[str], rows: Sequence[ROW] = ROWS, second: str = "llama-2-13b", **overrides: Any
+) -> Path:
     for system in systems:
-        scenario = Scenario(system, make_functions("llama-2-7b", "llama-2-13b"), make_workload(rows), overrides)
+        scenario = Scenario(system, make_functions("llama-2-7b", second), make_workload(rows), overrides)
         cell = folder / "cells" / system / "small" / "base" / "0"
         cell.mkdir(parents=True)
         scenario.run().write(cell)
@@ -53,6 +55,14 @@ def test_a_cold_request_names_its_stages_its_decisions_and_who_was_there(tmp_pat
         assert part in text
     assert story.held[0].own
     assert story.held[0].seconds("starting") == pytest.approx(story.row["ready_s"] - story.row["bound_s"])
+
+
+def test_a_request_that_waits_for_its_adapter_sees_another_leave(tmp_path: Path) -> None:
+    rows: list[ROW] = [(0.0, 0, 100, 40), (0.5, 1, 80, 30)]
+    story = story_of(the_cell(results(tmp_path, ["peft"], rows, second="llama-2-7b"), **NO_CHOICE), 1)
+    moved = [one.what for one in story.happened if "adapter" in one.what]
+    assert [what.partition(" (")[0] for what in moved] == ["the adapter of f0", "the adapter of f1"]
+    assert [what.partition(") ")[2] for what in moved] == ["leaves", "arrives from ssd"]
 
 
 def test_a_warm_request_tells_why_it_went_where_it_did(tmp_path: Path) -> None:
