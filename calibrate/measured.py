@@ -129,7 +129,7 @@ def _device(machine: dict[str, Any], transfers: pd.DataFrame, products: pd.DataF
     largest = transfers.sort_values("bytes").groupby(["way", "memory"]).last()
     rate = largest.bytes / largest.seconds
     memory = machine.get("device_bytes", machine["host_bytes"])
-    to_device = rate.get(("to_device", "pinned"), rate.get(("to_device", "pageable")))
+    to_device = next(rate["to_device", memory] for memory in ("pinned", "pageable") if ("to_device", memory) in rate)
     return {
         "title": machine.get("gpu", machine["cpu"]),
         "label": "measured",

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from simlora.cli import experiments, functions, importing, looking, policies, profile, traffic, validation, weights
+from simlora.cli import (
+    experiments,
+    functions,
+    importing,
+    looking,
+    machine,
+    policies,
+    profile,
+    traffic,
+    validation,
+    weights,
+)
 
 app = typer.Typer(
     name="simlora",
@@ -38,6 +49,8 @@ app.command(
     rich_help_panel=POLICIES,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )(policies.arena)
+app.command("doctor", rich_help_panel=HARDWARE)(machine.doctor)
+app.command("calibrate", rich_help_panel=HARDWARE)(machine.calibrate)
 app.add_typer(profile.app, name="profile", rich_help_panel=HARDWARE)
 app.add_typer(importing.app, name="import", rich_help_panel=HARDWARE)
 app.command("validate", rich_help_panel=HARDWARE)(validation.validate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import Any
 
 import pytest
 
-from simlora.latency import load_profile
+from simlora.cluster.config import ClusterConfig
+from simlora.entities import Function
+from simlora.latency import load_backbone, load_profile
+from simlora.testing.scenario import Scenario, make_workload
 
 pytestmark = pytest.mark.torch
 
@@ -104,3 +108,27 @@ def test_what_was_measured_becomes_a_profile_that_drives_a_model(measured: Path,
     assert done.returncode == 0, done.stderr
     model = load_profile(str(path), "hf-eager").model("tiny-llama")
     assert 0 < model.decode_step_s([64]) < model.prefill_s([1024])
+
+
+def test_the_verb_goes_on_from_what_is_there_and_its_profile_drives_a_simulation(
+    measured: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(measured, tmp_path / "here-raw")
+    path = tmp_path / "here.toml"
+    command = [sys.executable, "-m", "simlora.cli", "calibrate", "--device", "cpu", "--out", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "held-out shapes" in done.stdout
+    engine = str(tmp_path / "here-eager.toml")
+    cluster = ClusterConfig(nodes=1, gpus_per_node=1)
+    functions = [Function(0, "a", load_backbone("tiny-llama"), 8, ("q_proj", "v_proj"), 60.0)]
+    workload = make_workload([(0.0, 0, 8, 4), (0.5, 0, 16, 4)])
+    scenario = Scenario("vllm", functions, workload, cluster=cluster, profile=str(path), overrides={"engine": engine})
+    assert (scenario.run().requests["finished_s"].to_numpy() > 0).all()
+
+
+def test_calibrate_wants_a_toml_file_to_write(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "simlora.cli", "calibrate", "--device", "cpu", "--out", str(tmp_path / "here")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 2
+    assert "a profile is a .toml file" in done.stderr

@@ -1,0 +1,1 @@
+"""What of this machine calibration, validation and real runs can rely on."""
