@@ -102,6 +102,13 @@ def ratios(runs: pd.DataFrame, backbones: pd.DataFrame) -> Iterator[str]:
     yield from markdown([f"ratio to {name}", *header], rows)
 
 
+def with_served(results: Results) -> pd.DataFrame:
+    """The summary, and what each run served: requests a second until its last one is finished."""
+    runs = results.summary.set_index(["system", "scenario", "point", "seed"])
+    ends_s = {(cell.system, cell.scenario, cell.point, cell.seed): cell.facts["end_s"] for cell in results.cells}
+    return runs.assign(served=runs["finished"] / pd.Series(ends_s).reindex(runs.index)).reset_index()
+
+
 def by_backbone(folder: Path) -> pd.DataFrame:
     """Mean TTFT per run over all requests of the functions of one backbone: what stands before "-" in their names."""
     each = pd.read_csv(folder / "summary_by_function.csv")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from tables import markdown, written
+from tables import markdown, with_served, written
 
 from simlora.results.load import load
 from simlora.results.statistics import mean_interval
@@ -17,9 +17,7 @@ from simlora.results.statistics import mean_interval
 def report(folder: Path) -> Iterator[str]:
     """A row per system, a column per number of adapters."""
     results = load(folder)
-    runs = results.summary.set_index(["system", "point", "seed"])
-    runs["end_s"] = {(cell.system, cell.point, cell.seed): cell.facts["end_s"] for cell in results.cells}
-    runs["served"] = runs["finished"] / runs["end_s"]
+    runs = with_served(results).set_index(["system", "point"])
     points = list(runs.index.unique("point"))
     rows = []
     for system in results.systems:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -79,3 +80,9 @@ def test_a_keep_alive_is_held_against_the_curve_at_its_own_memory(script: Script
     own, curve = script("keep-alive/frontier.py").at_equal_memory(runs, "mine")
     assert own.tolist() == [0.15]
     assert curve.tolist() == [pytest.approx(0.3)]
+
+
+def test_a_request_is_overtaken_by_a_later_one_that_begins_before_it(script: Script) -> None:
+    overtaken = script("adapters/cliff.py").overtaken
+    assert overtaken(np.array([1.0, 2.0, 2.0, 3.0])) == 0.0
+    assert overtaken(np.array([5.0, 1.0, 6.0, 4.0])) == 0.5

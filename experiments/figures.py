@@ -1,0 +1,54 @@
+"""What several experiments here draw alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from simlora.plotting.bars import WHISKER
+from simlora.plotting.style import LOOK, OTHERS, Picture, canvas, handle, legend_above
+from simlora.results.tables import Floats
+
+ROW_IN = 0.17
+
+
+def dots(found: pd.DataFrame, panels: Mapping[str, Callable[[Axes], None]]) -> Picture:
+    """Estimates with their intervals side by side: a line per ``row``, a colour per ``member``, a panel per ``panel``.
+
+    ``found`` has these three columns, ``estimate``, ``low`` and ``high``; ``panels`` has what is done to each panel's
+    axes at the end. A row without an estimate stays empty; an interval that leaves the panel is cut off at its edge.
+    """
+    rows, members = (list(dict.fromkeys(found[column])) for column in ("row", "member"))
+    look = dict(zip(members, OTHERS, strict=False))
+    with mpl.rc_context(LOOK):
+        figure, ((*axes,),) = canvas("text", 0.7 + ROW_IN * len(rows), cols=len(panels), sharey=True)
+        for one, (panel, finish) in zip(axes, panels.items(), strict=True):
+            for at, member in enumerate(members):
+                own = found[(found["panel"] == panel) & (found["member"] == member)].set_index("row").reindex(rows)
+                y = np.arange(len(rows)) + (at - (len(members) - 1) / 2) * 0.35
+                one.errorbar(
+                    own["estimate"], y, xerr=_sides(own), fmt=look[member].marker, color=look[member].color,
+                    markersize=3.2, **{**WHISKER, "ecolor": look[member].color},
+                )  # fmt: skip
+            one.set(yticks=range(len(rows)), yticklabels=rows, ylim=(len(rows) - 0.4, -0.6))
+            one.set_xlabel(panel)
+            one.tick_params(axis="y", length=0)
+            one.grid(axis="x")
+            finish(one)
+        legend_above(figure, [handle(look[member], "points") for member in members], members, "text")
+    return Picture(figure, found)
+
+
+def _sides(own: pd.DataFrame) -> Floats:
+    return np.array([own["estimate"] - own["low"], own["high"] - own["estimate"]], float).clip(min=0.0)
+
+
+def keep(picture: Picture, results: Path, readme: Path, name: str) -> None:
+    """The figure among the others of its run, and its PNG beside the README."""
+    drawn = picture.save(results / "figures" / name)
+    readme.with_name(f"{name}.png").write_bytes(drawn[1].read_bytes())
