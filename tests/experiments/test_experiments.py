@@ -86,3 +86,16 @@ def test_a_request_is_overtaken_by_a_later_one_that_begins_before_it(script: Scr
     overtaken = script("adapters/cliff.py").overtaken
     assert overtaken(np.array([1.0, 2.0, 2.0, 3.0])) == 0.0
     assert overtaken(np.array([5.0, 1.0, 6.0, 4.0])) == 0.5
+
+
+def test_the_gap_is_closed_from_the_plain_platform_to_the_bound(script: Script) -> None:
+    """From 10 to 2 s a system at 4 goes three quarters of the way, one at 12 a quarter backwards."""
+    ttft_s = {"plain-serverless": 10.0, "bound": 2.0, "mine": 4.0, "worse": 12.0}
+    rows = [
+        {"scenario": "s", "system": name, "seed": seed, "value": s} for name, s in ttft_s.items() for seed in (0, 1)
+    ]
+    gaps = script("bound/gaps.py")
+    runs = pd.DataFrame(rows)
+    found = gaps.shares(runs.assign(**dict.fromkeys(gaps.METRICS.values(), runs["value"])))
+    assert set(found["row"]) == {"mine", "worse"}
+    assert found.groupby("row")["estimate"].unique().to_dict() == {"mine": [75.0], "worse": [-25.0]}
