@@ -194,6 +194,11 @@ class InstanceView(Protocol):
         ...
 
     @property
+    def prefill_tokens(self) -> int:
+        """Prompt tokens of the running batch that are still to be computed."""
+        ...
+
+    @property
     def device_bytes(self) -> int:
         """Bytes of each of its GPUs that it holds."""
         ...

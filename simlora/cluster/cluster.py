@@ -229,7 +229,7 @@ class Cluster:
             for instance in instances:
                 if isinstance(instance.kv, Memory) and instance.kv is not gpu.memory:
                     paged = instance.adapter_memory is instance.kv
-                    instance.kv.check(sum(instance.held.values()) + (instance.adapter_bytes if paged else 0))
+                    instance.kv.check(instance.kv_bytes + (instance.adapter_bytes if paged else 0))
                     if not paged:
                         instance.adapter_memory.check(instance.adapter_bytes)
         for container in self.containers.values():

@@ -1,4 +1,4 @@
-"""Processes: containers, function instances with their running batches, and backbone processes."""
+"""Processes: containers, function instances and backbone processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import simpy
 from simlora.cluster.hardware import Gpu, Place
 from simlora.cluster.memory import Alike, Memory
 from simlora.cluster.queues import Queues
-from simlora.entities import ArtifactKind, Backbone, Function, QueuedRequest, Tier
+from simlora.cluster.running import Running
+from simlora.entities import ArtifactKind, Backbone, Function, Tier
 from simlora.views import InstanceState
 
 if TYPE_CHECKING:
@@ -18,41 +19,6 @@ if TYPE_CHECKING:
 
 
 _IS_SPARE = attrgetter("is_spare")
-
-
-class Running:
-    """A request in a running batch: implements :class:`simlora.views.RunningRequest`.
-
-    ``joined`` is its instance's count of decode steps when its prefill ended, ``paused`` the count since which it takes
-    no part because another's adapter is merged.
-    """
-
-    __slots__ = ("_instance", "joined", "paused", "prefill_left", "request")
-
-    def __init__(self, request: QueuedRequest, instance: Instance):
-        self.request = request
-        self._instance = instance
-        self.prefill_left = request.prompt_tokens
-        self.joined = 0
-        self.paused: int | None = None
-
-    @property
-    def context_tokens(self) -> int:
-        """Tokens of it that have been computed: the prompt, then one for each it has produced."""
-        if self.prefill_left:
-            return self.request.prompt_tokens - self.prefill_left
-        return self.request.prompt_tokens + self.produced
-
-    @property
-    def produced(self) -> int:
-        """Tokens produced since it was admitted."""
-        if self.prefill_left:
-            return 0
-        steps = self._instance.decode_steps if self.paused is None else self.paused
-        return steps - self.joined + 1
-
-    def __repr__(self) -> str:
-        return f"<running {self.request.index}: {self.context_tokens} tokens>"
 
 
 class Container:
@@ -134,14 +100,15 @@ class BackboneProcess:
 class Instance:
     """A function's process, or an engine for all functions of a backbone: :class:`simlora.views.InstanceView`.
 
-    Bytes are those on each of its GPUs. ``held`` maps a request that is bound or running to the bytes of KV it holds;
-    ``reserved`` the stages under way to the device bytes set aside for them; ``upto`` names the stage it is to reach,
-    ``None`` for ready. ``prefilling`` are the running requests with prompt left to compute; ``own_container`` holds
-    until it is first idle, if the container was created for it; ``task`` is a stage or load under way, ``run`` the
-    segment that runs. Of an engine for many functions, ``adapters`` counts the running requests that use each adapter,
-    the one used least recently first; ``loading`` are those of them on their way, ``planned_loads`` those to begin at
-    the next step boundary, ``parked`` the running requests that wait for theirs; ``ranks_in_use`` counts the adapters
-    in use that have arrived.
+    Bytes are those on each of its GPUs. ``held`` maps a request that is bound or running to the bytes of KV set
+    aside for it, beside which the running ones have grown by ``grown_bytes``; ``reserved`` the stages under way to
+    the device bytes set aside for them; ``upto`` names the stage it is to reach, ``None`` for ready. ``prefilling``
+    are the running requests with prompt left to compute; ``own_container`` holds until it is first idle, if the
+    container was created for it; ``task`` is a stage or load under way, ``run`` the segment that runs. Of an engine
+    for many functions, ``adapters`` counts the running requests that use each adapter, the one used least recently
+    first; ``loading`` are those of them on their way, ``planned_loads`` those to begin at the next step boundary,
+    ``parked`` the running requests that wait for theirs; ``ranks_in_use`` counts the adapters in use that have
+    arrived.
     """
 
     __slots__ = (
@@ -160,6 +127,7 @@ class Instance:
         "function",
         "gpu",
         "gpus",
+        "grown_bytes",
         "has_run",
         "held",
         "held_bound_bytes",
@@ -228,6 +196,7 @@ class Instance:
         self.kv: Memory | Alike = self.memory
         self.held: dict[int, int] = {}
         self.held_bound_bytes = 0
+        self.grown_bytes = 0
         self.adapters: dict[Function, int] = {}
         self.adapter_slots = 1
         self.adapter_memory: Memory = container.gpu.memory
@@ -260,9 +229,18 @@ class Instance:
         return self.adapter_memory.free_bytes + self.idle_adapter_bytes
 
     @property
+    def kv_bytes(self) -> int:
+        """Bytes of KV that requests hold, bound or running."""
+        return sum(self.held.values()) + self.grown_bytes
+
+    @property
+    def prefill_tokens(self) -> int:
+        return sum(running.prefill_left for running in (*self.prefilling, *self.parked))
+
+    @property
     def device_bytes(self) -> int:
         """Bytes of each of its GPUs that it holds: stages done and reserved, and KV or the pool for it."""
-        kv_bytes = sum(self.held.values()) if self.kv is self.memory else self.kv.capacity_bytes
+        kv_bytes = self.kv_bytes if self.kv is self.memory else self.kv.capacity_bytes
         return self.stage_bytes + kv_bytes
 
     @property

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from simlora.backends.base import PrefillChunk
-from simlora.cluster.processes import Instance, Running
+from simlora.cluster.processes import Instance
 from simlora.cluster.queues import Queues
+from simlora.cluster.running import Running
 from simlora.entities import QueuedRequest
 
 if TYPE_CHECKING:
@@ -79,9 +80,9 @@ class Batches:
         requests = sorted((*instance.queue.in_order(), *ran), key=lambda request: request.index)
         for request in requests:
             self._cluster.count_bound(request.function, -1)
-        instance.kv.give(sum(instance.held.values()))
+        instance.kv.give(instance.kv_bytes)
         instance.held.clear()
-        instance.held_bound_bytes = instance.bound = 0
+        instance.held_bound_bytes = instance.grown_bytes = instance.bound = 0
         instance.queue = Queues()
         instance.running.clear()
         instance.prefilling.clear()
@@ -92,8 +93,7 @@ class Batches:
         """It leaves the batch for good, usage being accounted for: its adapter can't be had. The request as it came."""
         request = running.request
         self._take_out(instance, running)
-        del instance.running[request.index]
-        instance.kv.give(instance.held.pop(request.index))
+        self._give_kv(instance, instance.running.pop(request.index))
         self._cluster.count_bound(request.function, -1)
         return self._as_it_came(request)
 
@@ -126,20 +126,23 @@ class Batches:
 
     def grow(self, instance: Instance, chunks: Sequence[PrefillChunk], steps: int) -> None:
         """``steps`` steps have been done: every request that decoded holds as many tokens more."""
-        per_token, held = instance.backbone.shard.kv_bytes_per_token, instance.held
-        prefilled = {chunk.request.index: chunk.last for chunk in chunks}
-        total = 0
-        for index, running in instance.running.items():
-            still = running.prefill_left or running.paused is not None
-            decoded = 0 if still else steps - (index in prefilled or (self.prefill_alone and bool(chunks)))
-            held[index] += decoded * per_token
-            total += decoded * per_token
-        instance.kv.take(total)
+        going = len(instance.running) - len(instance.prefilling) - len(instance.parked)
+        if instance.merged is not None:
+            going = sum(not r.prefill_left and r.paused is None for r in instance.running.values())
+        idle = going if chunks and self.prefill_alone else sum(chunk.last for chunk in chunks)
+        grown_bytes = (going * steps - idle) * instance.backbone.shard.kv_bytes_per_token
+        instance.kv.take(grown_bytes)
+        instance.grown_bytes += grown_bytes
+
+    def _give_kv(self, instance: Instance, running: Running) -> None:
+        """What was set aside for it and what it has grown by."""
+        grown_bytes = running.decoded * instance.backbone.shard.kv_bytes_per_token if self.grows else 0
+        instance.grown_bytes -= grown_bytes
+        instance.kv.give(instance.held.pop(running.request.index) + grown_bytes)
 
     def release(self, instance: Instance, request: QueuedRequest) -> None:
         """It has left the batch, usage being accounted for: its KV is free, its adapter has one user less."""
-        del instance.running[request.index]
-        instance.kv.give(instance.held.pop(request.index))
+        self._give_kv(instance, instance.running.pop(request.index))
         self._cluster.count_bound(request.function, -1)
         function = request.function
         if instance.function is None:

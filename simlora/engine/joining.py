@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import simpy
 
 from simlora.actions import Dispatch
-from simlora.cluster.processes import Instance, Running
+from simlora.cluster.processes import Instance
+from simlora.cluster.running import Running
 from simlora.engine.checks import check_admission, refuse
 from simlora.entities import Function, QueuedRequest
 from simlora.events import RequestsPreempted

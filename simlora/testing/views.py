@@ -172,6 +172,10 @@ class FrozenInstance:
         return Tier.HOST if function in self.on_host else None
 
     @property
+    def prefill_tokens(self) -> int:
+        return sum(running.prefill_left for running in self.running.values())
+
+    @property
     def device_bytes(self) -> int:
         return sum(self.done.values()) + self.kv_bytes
 

@@ -53,7 +53,7 @@ class ContinuousBatching:
         free_seqs = self.max_num_seqs - running
         if free_seqs <= 0:
             return WAIT
-        prefill_tokens = sum(r.prefill_left for r in at.running.values())
+        prefill_tokens = at.prefill_tokens
         admitted, more = self._admit(at, ready, free_seqs, prefill_tokens, self.chunk_tokens - running)
         again = None
         if more:
@@ -71,10 +71,11 @@ class ContinuousBatching:
         if at.running:
             room_bytes -= int(self.watermark * (at.gpu.capacity_bytes - at.backbone.shard.weights_bytes))
         active = pinned_adapters(at)
+        full = len(active) >= at.adapter_slots
         heads = [
             (head.index, head, function, waiting)
             for function, queue in ready.by_function.items()
-            if (head := next(waiting := iter(queue), None))
+            if (function in active or not full) and (head := next(waiting := iter(queue), None))
         ]
         heapq.heapify(heads)
         admitted: list[QueuedRequest] = []

@@ -100,7 +100,7 @@ class CreditBatching(ContinuousBatching):
         running = len(at.running)
         if not len(queues) or running >= self.max_num_seqs:
             return [], None
-        prefill_tokens = sum(r.prefill_left for r in at.running.values())
+        prefill_tokens = at.prefill_tokens
         step_tokens = self.chunk_tokens - running
         admitted, more = self._admit(at, queues, self.max_num_seqs - running, prefill_tokens, step_tokens)
         prefill_tokens += sum(request.prompt_tokens for request in admitted)

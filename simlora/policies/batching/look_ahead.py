@@ -22,8 +22,9 @@ class Ahead:
     hold what they held at the start and as many tokens more each. The most over all k is what the batch must have.
     """
 
-    def __init__(self) -> None:
-        self._left: list[tuple[int, int]] = []
+    def __init__(self, batch: Iterable[tuple[int, int]] = ()) -> None:
+        """``batch``: tokens each holds now, and will produce."""
+        self._left = sorted([(-left_tokens, context_tokens) for context_tokens, left_tokens in batch])
 
     def add(self, context_tokens: int, left_tokens: int) -> None:
         """One more request that holds so many tokens now and will produce so many more."""
@@ -38,7 +39,8 @@ class Ahead:
                 held, placed = held + context_tokens, True
                 most = max(most, held + left_tokens * count)
             held += one[1]
-            most = max(most, held - one[0] * (count + placed))
+            if held - one[0] * (count + placed) > most:
+                most = held - one[0] * (count + placed)
         if not placed:
             most = max(most, held + context_tokens + left_tokens * (len(self._left) + 1))
         return most
@@ -101,11 +103,8 @@ class MemoryLookAhead:
     def _fitting(self, at: InstanceView, ready: ReadyQueues) -> list[QueuedRequest]:
         """The first of those that wait, as far as memory goes."""
         per_token = at.backbone.shard.kv_bytes_per_token
-        ahead, held = Ahead(), 0
-        for running in at.running.values():
-            context_tokens, left_tokens = self._state(running)
-            ahead.add(context_tokens, left_tokens)
-            held += context_tokens
+        batch = [self._state(running) for running in at.running.values()]
+        ahead, held = Ahead(batch), sum([context_tokens for context_tokens, _ in batch])
         room = held + at.kv_free_bytes // per_token
         prefill_tokens, most_prefill = 0, max(int(room * self.prefill_share), 1)
         pinned = pinned_adapters(at)
@@ -130,9 +129,12 @@ class MemoryLookAhead:
     def _state(self, running: RunningRequest) -> tuple[int, int]:
         """Tokens it holds, prompt still to come included, and tokens it will still produce."""
         request = running.request
-        context_tokens = max(running.context_tokens, request.prompt_tokens + 1)
-        produced = context_tokens - request.prompt_tokens
-        return context_tokens, max(0, self._predictor.output_tokens(request) - produced)
+        prompt_tokens = request.prompt_tokens
+        context_tokens = running.context_tokens
+        if context_tokens <= prompt_tokens:
+            context_tokens = prompt_tokens + 1
+        left_tokens = self._predictor.output_tokens(request) - context_tokens + prompt_tokens
+        return context_tokens, left_tokens if left_tokens > 0 else 0
 
     def _ahead_of(self, at: InstanceView, joining: Iterable[QueuedRequest]) -> list[Function]:
         """Adapters of those who would join that are not there, as far as memory is free without evicting any."""
