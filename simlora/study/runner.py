@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 
 from simlora.errors import ConfigError
@@ -18,7 +18,7 @@ from simlora.study.grid import Cell, Group
 from simlora.study.hashing import cell_key
 from simlora.study.progress import Progress
 from simlora.study.store import Store
-from simlora.study.watch import running, take_notes
+from simlora.study.watch import end_with, running, take_notes
 from simlora.study.worker import Outcome, Terms, run_cell
 
 Keyed = tuple[Cell, str]
@@ -105,11 +105,17 @@ class Runner:
     def _pool(self, pending: Sequence[Keyed]) -> Iterator[Outcome]:
         import joblib
 
-        terms = replace(self._terms, parent=os.getpid())
         workers = max(self.jobs, 2)  # for one job joblib begins no process; the second of two waits in vain
-        pool = joblib.Parallel(workers, return_as="generator_unordered", batch_size=1, pre_dispatch=self.jobs)
+        pool = joblib.Parallel(
+            workers,
+            return_as="generator_unordered",
+            batch_size=1,
+            pre_dispatch=self.jobs,
+            initializer=end_with,
+            initargs=(os.getpid(),),
+        )
         with _ctrl_c_is_for_this_process():
-            outcomes = pool(joblib.delayed(run_cell)(cell, key, terms) for cell, key in pending)
+            outcomes = pool(joblib.delayed(run_cell)(cell, key, self._terms) for cell, key in pending)
         try:
             for outcome in outcomes:  # noqa: UP028 - its end, too, belongs to what follows
                 yield outcome

@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from simlora.study.grid import Cell
@@ -21,9 +23,21 @@ ORPHANED = 1
 NOTES = Path(PARTIAL, "running")
 
 
+@cache
+def end_with(parent: int) -> None:
+    """End this process, be it at work or idle, once ``parent`` is its parent no more."""
+
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_S)
+        os._exit(ORPHANED)
+
+    threading.Thread(target=look, daemon=True).start()
+
+
 @contextmanager
-def watched(cell: Cell, out: Path, parent: int | None) -> Iterator[None]:
-    """While inside, note every second where this process is, and end it once ``parent`` is its parent no more.
+def watched(cell: Cell, out: Path) -> Iterator[None]:
+    """While inside, note every second where this process is.
 
     The note stays if what is inside is interrupted. Raises :class:`ConfigError` where nothing can be written.
     """
@@ -34,13 +48,12 @@ def watched(cell: Cell, out: Path, parent: int | None) -> Iterator[None]:
     over, observed = threading.Event(), threading.get_ident()
 
     def watch() -> None:
-        while parent is None or os.getppid() == parent:
+        while True:
             here = place(sys._current_frames()[observed], Path(cell.base_dir))
             with suppress(OSError):  # the run itself will tell, where it writes more than this
                 _write(note, f"{cell.folder}\n{here}")
             if over.wait(LOOK_S):
                 return
-        os._exit(ORPHANED)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

@@ -66,21 +66,17 @@ def simulate_cell(
 
 @dataclass(frozen=True)
 class Terms:
-    """How cells are run: into which folder, one engine step at a time or not, for how many seconds at most.
-
-    ``parent``: the process without which a worker ends; ``None`` in that process itself.
-    """
+    """How cells are run: into which folder, one engine step at a time or not, for how many seconds at most."""
 
     out: Path
     stepwise: bool
     limit_s: float | None
-    parent: int | None = None
 
 
 def run_cell(cell: Cell, key: str, terms: Terms, progress: Callable[[float], None] | None = None) -> Outcome:
     """Simulate a cell and keep its record; an error of one cell is its outcome and stops no other."""
     try:
-        with watched(cell, terms.out, terms.parent):
+        with watched(cell, terms.out):
             return _run(cell, key, terms, progress)
     except SimloraError as error:
         return Outcome(cell, str(error), fatal=True)
