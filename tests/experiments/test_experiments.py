@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -99,3 +100,18 @@ def test_the_gap_is_closed_from_the_plain_platform_to_the_bound(script: Script) 
     found = gaps.shares(runs.assign(**dict.fromkeys(gaps.METRICS.values(), runs["value"])))
     assert set(found["row"]) == {"mine", "worse"}
     assert found.groupby("row")["estimate"].unique().to_dict() == {"mine": [75.0], "worse": [-25.0]}
+
+
+def test_an_ablation_is_each_mechanism_alone_and_in_pairs(script: Script) -> None:
+    """Each variant changes as many keys as its name says; ratios are to the whole system."""
+    study = read_study(EXPERIMENTS / "ablation" / "experiment.toml", [])
+    keys = {one.name: len(one.set) for one in study.experiment.ablation}
+    parts = ["NBS", "NPL", "NDO", "NAB"]
+    pairs = [" + ".join(pair) for pair in itertools.combinations(parts, 2)]
+    assert {name: keys[name] for name in parts + pairs} == dict.fromkeys(parts, 1) | dict.fromkeys(pairs, 2)
+    worth = script("ablation/worth.py")
+    values = {"serverless-lora": 2.0, "NBS": 5.0}
+    runs = pd.DataFrame([{"scenario": "s", "system": s, "seed": k, "v": v} for s, v in values.items() for k in (0, 1)])
+    found = worth.ratios(runs.assign(**dict.fromkeys(worth.METRICS.values(), runs["v"])))
+    assert set(found["row"]) == {"NBS"}
+    assert found["estimate"].tolist() == [2.5] * len(worth.METRICS)
