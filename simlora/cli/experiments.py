@@ -49,6 +49,9 @@ def run(
             "--set", metavar="KEY=V[,V2]", help="Put a value over the file; several make a sweep. Repeatable."
         ),
     ] = None,
+    model_draws: Annotated[
+        int, typer.Option(min=0, help="Also run with so many draws of the latency profile's held-out errors.")
+    ] = 0,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes; without it as many as processors.", show_default=False)
     ] = None,
@@ -59,9 +62,11 @@ def run(
     ] = False,
 ) -> None:
     """Run systems x scenarios x sweep points x seeds; what is finished already is not run again."""
+    from simlora.study.drawn import sweep_of
     from simlora.study.run import run_experiment
 
-    to_the_end(lambda: run_experiment(file, out, sets or (), jobs, dry_run, fresh, stepwise))
+    settings = [*(sets or ()), *([sweep_of(model_draws)] if model_draws else [])]
+    to_the_end(lambda: run_experiment(file, out, settings, jobs, dry_run, fresh, stepwise))
 
 
 def list_what(what: Annotated[What, typer.Argument(metavar="|".join(What))]) -> None:

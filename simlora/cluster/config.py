@@ -58,6 +58,9 @@ class ClusterConfig(Nodes):
     checkpoints: Literal["ssd", "remote"] = Field(
         default="ssd", description="where checkpoints and adapters are before the first load"
     )
+    model_draw: int = Field(
+        default=0, ge=0, description="which draw of the errors of the latency profiles; 0: as they were fitted"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from simlora.cluster.config import ClusterConfig
 from simlora.latency import NodeType, Part, Profile, load_node_type, load_profile
+from simlora.latency.drawing import drawn_profile
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,7 @@ def load_machines(config: ClusterConfig, profile: str, engine: str) -> tuple[Mac
     Raises :class:`ConfigError` for a profile, engine or node type that does not exist.
     """
     names = [group.profile or profile for group in config.groups]
-    profiles = {name: load_profile(name, engine) for name in names}
+    profiles = {name: drawn_profile(load_profile(name, engine), config.model_draw) for name in names}
     return tuple(
         Machines(group.nodes, group.gpus_per_node, load_node_type(group.node_type), profiles[name])
         for group, name in zip(config.groups, names, strict=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simlora.study.console import show, stderr, stdout
+from simlora.study.drawn import model_tables, without_drawn
 from simlora.study.estimate import estimate_minutes
 from simlora.study.experiment import read_study
 from simlora.study.fewest import add_fewest
@@ -104,4 +105,4 @@ def _conclude(grid: Grid, store: Store, cells: Sequence[Cell]) -> None:
     write_by_function(store, cells, facts)
     write_figures(store.out, {one.name: one.base for one in grid.study.experiment.ablation})
     bounds = [cell.system for cell in cells if cell.config.evaluation == "relaxation"]
-    show(*tables(rows, bounds), trust_box(cells, facts))
+    show(*tables(without_drawn(rows), bounds), *model_tables(rows), trust_box(cells, facts))
