@@ -11,9 +11,15 @@ from simlora.cluster.processes import Instance
 from simlora.engine.checks import check_answer, check_eviction
 from simlora.entities import Tier
 from simlora.events import CauseKind, InstanceEvicted
+from simlora.views import InstanceState
 
 if TYPE_CHECKING:
     from simlora.engine.engine import Engine
+
+
+def _in_use(gpu: Gpu) -> int:
+    """How many of its instances can't be ended now."""
+    return sum(i.bound > 0 or i.state is not InstanceState.IDLE for i in gpu.instances.values())
 
 
 class RoomMaker:
@@ -32,6 +38,14 @@ class RoomMaker:
             if short_bytes > 0:
                 self.evict(self._offloading, self._victims(short_bytes, gpu, keep), keep)
         return wanted_bytes <= place.memory.free_bytes
+
+    @staticmethod
+    def with_slots(places: Sequence[Place], limit: int | None) -> Sequence[Place]:
+        """Those of ``places`` with fewer than ``limit`` instances on each GPU, else those with so few in use."""
+        if limit is None:
+            return places
+        free = [place for place in places if all(len(gpu.instances) < limit for gpu in place.gpus)]
+        return free or [place for place in places if all(_in_use(gpu) < limit for gpu in place.gpus)]
 
     def make_slots(self, place: Place, limit: int) -> bool:
         """Whether fewer than ``limit`` instances are on each GPU, after the policy has named some to end if need be.

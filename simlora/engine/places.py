@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from simlora.actions import Placement
 from simlora.cluster.hardware import Gpu
-from simlora.engine.checks import check_placement
-from simlora.entities import Backbone, Function
+from simlora.engine.checks import check_placement, refuse
+from simlora.entities import Backbone, Function, QueuedRequest
 from simlora.policies.base import TellsWhere
 
 if TYPE_CHECKING:
@@ -33,19 +33,24 @@ class Places:
         self._remembers = isinstance(self._policy, TellsWhere) and engine.system.sharing != "in-process"
         self._nowhere: dict[Kind, dict[Function, None]] = {}
 
-    def find(self, function: Function) -> Placement | None:
-        """Where the policy puts an instance of the function, if limits allow one and there is a place."""
+    def find(self, work: Sequence[QueuedRequest], function: Function) -> Placement | None:
+        """Where the policy puts an instance that serves ``work`` first, if limits allow one and there is a place."""
         limits, kind = self._limits, _kind(function)
         instances = len(self._cluster.instances_of(function))
         if kind in self._nowhere or instances >= (limits.instances_per_function or instances + 1):
             return None
-        placement: Placement | None = self._policy.place(function, self._cluster)
+        limit, every_place = limits.instances_per_gpu, self._cluster.places(function.backbone.tensor_parallel)
+        large = self._engine.reservations.large_enough(work, function)
+        places = self._engine.room.with_slots(large, limit)
+        placement: Placement | None = self._policy.place(function, places, self._cluster) if places else None
         if placement is None:
-            if self._remembers:
+            if self._remembers and large is every_place:
                 self._nowhere[kind] = {function: None}
             return None
         check_placement(self._policy, placement, function.backbone, self._cluster)
-        place, limit = self._cluster.place_of(placement.gpus), limits.instances_per_gpu
+        place = self._cluster.place_of(placement.gpus)
+        if place not in places:
+            refuse(self._policy, self._cluster.now_s, f"places {function.id} on {place}, which was not offered")
         return placement if limit is None or self._engine.room.make_slots(place, limit) else None
 
     def wait(self, function: Function) -> bool:

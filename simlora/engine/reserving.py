@@ -25,22 +25,40 @@ class Reservations:
         self._stages = engine.estimates.profile.startup
         self._in_process = engine.system.sharing == "in-process"
         self._paged = engine.system.adapter_memory == "paged"
-        self._room_bytes: dict[Function, int] = {}
+        self._rooms: dict[tuple[Function, int], int] = {}
+        self._sizes: dict[int, list[int]] = {}
 
     def can_ever_hold(self, request: QueuedRequest) -> bool:
         """Whether an otherwise empty place has room for the request beside what serves it."""
-        function = request.function
-        room_bytes = self._room_bytes.get(function)
+        return self._holds(self._capacities(request.function.backbone)[-1], request)
+
+    def large_enough(self, work: Sequence[QueuedRequest], function: Function) -> Sequence[Place]:
+        """The places that would have room for the first request of ``work`` if they were otherwise empty."""
+        places = self._cluster.places(function.backbone.tensor_parallel)
+        if not work or self._holds(self._capacities(function.backbone)[0], work[0]):
+            return places
+        return [place for place in places if self._holds(place.memory.capacity_bytes, work[0])]
+
+    def _capacities(self, backbone: Backbone) -> list[int]:
+        """Of the places for it, the smallest first; 0 where there are none."""
+        sizes = self._sizes.get(backbone.tensor_parallel)
+        if sizes is None:
+            places = self._cluster.every_place(backbone.tensor_parallel)
+            sizes = sorted({place.memory.capacity_bytes for place in places}) or [0]
+            self._sizes[backbone.tensor_parallel] = sizes
+        return sizes
+
+    def _holds(self, capacity_bytes: int, request: QueuedRequest) -> bool:
+        function, estimates = request.function, self._estimates
+        room_bytes = self._rooms.get((function, capacity_bytes))
         if room_bytes is None:
-            places = self._cluster.every_place(function.backbone.tensor_parallel)
-            capacity_bytes = max((place.memory.capacity_bytes for place in places), default=0)
             if self._in_process:
-                room_bytes = self._estimates.pool_bytes(function.backbone, capacity_bytes)
+                room_bytes = estimates.pool_bytes(function.backbone, capacity_bytes)
             else:
-                stages = self._estimates.stages
-                room_bytes = capacity_bytes - sum(self._estimates.stage_device_bytes(function, s) for s in stages)
-            self._room_bytes[function] = room_bytes
-        return self._estimates.most_bytes(request) + self._estimates.pool_adapter_bytes(function) <= room_bytes
+                stages_bytes = sum(estimates.stage_device_bytes(function, stage) for stage in estimates.stages)
+                room_bytes = capacity_bytes - stages_bytes
+            self._rooms[function, capacity_bytes] = room_bytes
+        return estimates.most_bytes(request) + estimates.pool_adapter_bytes(function) <= room_bytes
 
     # ------------------------------------------------------------------ what is needed
 

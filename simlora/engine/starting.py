@@ -65,7 +65,7 @@ class Starter:
 
     def cold_start(self, work: Sequence[QueuedRequest], function: Function, why: str) -> bool:
         """A new instance where the placement policy says, ``work`` bound to it; False if there is no place now."""
-        placement = self._engine.places.find(function)
+        placement = self._engine.places.find(work, function)
         if placement is None:
             return False
         place = self._cluster.place_of(placement.gpus)

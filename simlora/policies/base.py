@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from simlora.actions import AdapterDemand, Binding, Demand, Dispatch, Eviction, Placement, Plan, Preempt, Route, Wait
 from simlora.entities import Function, QueuedRequest
 from simlora.events import Cause, CauseKind, Event
-from simlora.views import ClusterView, GpuView, InstanceView, ReadyQueues
+from simlora.views import ClusterView, GpuView, InstanceView, PlaceView, ReadyQueues
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,9 +37,13 @@ class RoutingPolicy(Protocol):
 
 
 class PlacementPolicy(Protocol):
-    """Where a new instance goes; ``None`` if nowhere fits now."""
+    """Where a new instance goes: to one of ``places``; ``None`` if nowhere fits now.
 
-    def place(self, function: Function, view: ClusterView) -> Placement | None: ...
+    These, at least one, are the places with a slot for it (by ``limits.instances_per_gpu``), else those where something
+    idle has one, and large enough for what is to run there first.
+    """
+
+    def place(self, function: Function, places: Sequence[PlaceView], view: ClusterView) -> Placement | None: ...
 
 
 class BatchingPolicy(Protocol):

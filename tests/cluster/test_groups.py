@@ -57,6 +57,28 @@ def test_each_gpu_is_of_its_group(groups: list[dict[str, Any]]) -> None:
         assert simulation.estimates.model(FUNCTIONS[0], gpu).prefill_s([200]) == model.prefill_s([200])
 
 
+@pytest.mark.parametrize("placement", ["most-free", "backbone-affinity", "idle-container-first", "storage-aware"])
+def test_a_full_gpu_is_no_place_however_much_of_it_is_free(placement: str) -> None:
+    rows = [(0.0, 0, 100, 5), (0.0, 1, 100, 5)]
+    limit = {"placement": placement, "limits.instances_per_gpu": 1}
+    record = scenario([group("h100-sxm"), group("l40s")], rows, **limit).run()
+    assert record.requests["outcome"].to_pylist() == ["finished"] * 2
+    assert sorted(record.requests["gpu"].to_pylist()) == [0, 1]
+
+
+@pytest.mark.parametrize("placement", ["most-free", "backbone-affinity", "idle-container-first", "storage-aware"])
+@pytest.mark.filterwarnings("ignore")
+def test_what_fits_the_large_gpu_alone_goes_there(placement: str) -> None:
+    """Idle processes fill it, so that the small one has more room; and what fits neither is turned away."""
+    functions = make_functions(*["llama-2-7b"] * 4)
+    cluster = ClusterConfig.model_validate({"group": [group("h100-sxm"), group("l40s")]})
+    rows = [(30.0 * n, n, 100, 5) for n in range(3)] + [(200.0, 3, 50_000, 5), (300.0, 3, 500_000, 5)]
+    settings = {"placement": placement, "keepalive": "forever"}
+    record = Scenario("plain-serverless", functions, make_workload(rows), settings, cluster).run()
+    assert record.requests["outcome"].to_pylist() == ["finished"] * 4 + ["rejected"]
+    assert record.requests["gpu"].to_pylist()[3] == 0
+
+
 @LAW
 @given(st.data())
 def test_groups_that_are_alike_are_one_cluster(data: st.DataObject) -> None:

@@ -44,8 +44,8 @@ def asked_about_the_third(silent: bool) -> list[bool]:
     class Asked:
         bind = staticmethod(placement.bind)
 
-        def place(self, function: Function, view: Any) -> Any:
-            found = placement.place(function, view)
+        def place(self, function: Function, places: Any, view: Any) -> Any:
+            found = placement.place(function, places, view)
             if function is functions[2]:
                 answers.append(found is not None)
             return found

@@ -106,7 +106,7 @@ class Wrong(MostFree):
 
     gpus: tuple[int, ...] = ()
 
-    def place(self, function: Any, view: Any) -> Placement:
+    def place(self, function: Any, places: Any, view: Any) -> Placement:
         first, *others = (view.gpus[index] for index in self.gpus)
         return Placement(first, None, others)
 

@@ -47,7 +47,7 @@ def test_a_batch_that_is_never_formed_stalls(system: str) -> None:
 @pytest.mark.parametrize("system", SERVERLESS)
 def test_an_instance_that_can_never_be_placed_stalls(system: str) -> None:
     simulation = scenario(system).simulation()
-    simulation.policies["placement"].place = lambda function, view: None
+    simulation.policies["placement"].place = lambda function, places, view: None
     with pytest.raises(StalledError):
         simulation.run()
 

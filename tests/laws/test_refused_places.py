@@ -27,14 +27,15 @@ ROUTES = {
 }
 
 PLACES = {
-    "a text": Case(lambda s, function, view: "anywhere", ("serverless-lora",)),
-    "no GPU": Case(lambda s, function, view: Placement(None), ("serverless-lora",)),
-    "a copy of a GPU": Case(lambda s, function, view: Placement(copy.copy(view.gpus[0])), ("serverless-lora",)),
+    "a text": Case(lambda s, function, places, view: "anywhere", ("serverless-lora",)),
+    "no GPU": Case(lambda s, function, places, view: Placement(None), ("serverless-lora",)),
+    "a copy of a GPU": Case(lambda s, function, places, view: Placement(copy.copy(view.gpus[0])), ("serverless-lora",)),
     "a busy container": Case(
         when(running, lambda i: Placement(i.gpu, i.container)), ("serverless-lora", "insta-infer")
     ),
+    "a GPU in use that takes one": Case(when(running, lambda i: Placement(i.gpu)), ("serverless-llm",)),
     "a container elsewhere": Case(
-        lambda s, function, view: next(
+        lambda s, function, places, view: next(
             (Placement(view.gpus[1 - c.gpu.index], c) for c in view.idle_containers.values()), ...
         ),
         ("insta-infer",),

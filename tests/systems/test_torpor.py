@@ -76,7 +76,7 @@ def test_the_gpu_is_free_and_its_switch_quiet(there: list[Any], chosen: int | No
     node = Node()
     for function, gpu, state in there:
         node.add(function, gpu, state)
-    place = node.bound(PcieAware()).place(HEAVY, node.view)
+    place = node.bound(PcieAware()).place(HEAVY, node.view.places(1), node.view)
     assert place == (None if chosen is None else Placement(node.gpus[chosen]))
 
 

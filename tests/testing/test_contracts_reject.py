@@ -58,7 +58,7 @@ def any_instance(view: Any) -> Any:
     return next(iter(view.instances.values()), None)
 
 
-def first_idle_container(function: Any, view: Any) -> Placement:
+def first_idle_container(function: Any, places: Any, view: Any) -> Placement:
     return Placement(view.gpus[0], next(iter(view.idle_containers.values()), None))
 
 
@@ -81,7 +81,7 @@ def starts_too_much(causes: Any, view: Any) -> Plan:
 
 BROKEN: dict[str, tuple[type[PolicyContract], Callable[..., Any]]] = {
     "a route to an instance of others": (RoutingContract, lambda w, f, view: ToInstance(any_instance(view))),
-    "a place without room": (PlacementContract, lambda f, view: Placement(view.gpus[0])),
+    "a place without room": (PlacementContract, lambda f, places, view: Placement(view.gpus[0])),
     "no time to look again": (BatchingContract, lambda at, ready, view: Wait()),
     "a wait into the past": (BatchingContract, lambda at, ready, view: Wait(view.now_s)),
     "several functions": (BatchingContract, lambda at, ready, view: Dispatch(list(ready.in_order()))),

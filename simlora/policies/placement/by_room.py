@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from simlora.actions import Placement
@@ -70,13 +70,12 @@ class Placing:
         return self._need_bytes(function, gpu) <= reclaimable_bytes(gpu, function.backbone)
 
     def _best_place(
-        self, function: Function, view: ClusterView, rank: Callable[[GpuView], tuple[float, ...]]
+        self, function: Function, places: Sequence[PlaceView], rank: Callable[[GpuView], tuple[float, ...]]
     ) -> PlaceView | None:
         """The least by ``rank`` of the places that fit now, else of those that would if what is idle left.
 
         Of a place with several GPUs the one that ranks last counts.
         """
-        places = view.places(function.backbone.tensor_parallel)
         best_first = sorted(places, key=lambda place: (max(map(rank, place.gpus)), place.gpu.index))
         need = [(place, self._need_bytes(function, place.gpu)) for place in best_first]
         for place, need_bytes in need:
@@ -98,8 +97,8 @@ class Placing:
 class MostFree(Placing):
     """A new container on the GPU with the most free memory; ties go to the lowest index. The usual default."""
 
-    def place(self, function: Function, view: ClusterView) -> Placement | None:
-        place = self._best_place(function, view, lambda gpu: (-gpu.free_bytes,))
+    def place(self, function: Function, places: Sequence[PlaceView], view: ClusterView) -> Placement | None:
+        place = self._best_place(function, places, lambda gpu: (-gpu.free_bytes,))
         return Placement.at(place) if place is not None else None
 
 
@@ -122,14 +121,14 @@ class BackboneAffinity(Placing):
         if self.busy_bound < 1:
             raise ValueError(f"busy_bound must be at least 1 (found {self.busy_bound})")
 
-    def place(self, function: Function, view: ClusterView) -> Placement | None:
+    def place(self, function: Function, places: Sequence[PlaceView], view: ClusterView) -> Placement | None:
         def rank(gpu: GpuView) -> tuple[float, ...]:
             resident = function.backbone in gpu.backbones
             busy = sum(i.state is not InstanceState.IDLE for i in gpu.instances.values())
             crowded = busy >= self.busy_bound
             return (crowded, busy if crowded else 0, not resident, busy, -gpu.free_bytes)
 
-        place = self._best_place(function, view, rank)
+        place = self._best_place(function, places, rank)
         if place is None:
             return None
         idle = [container for container in view.idle_containers.values() if container.gpus == place.gpus]
@@ -153,13 +152,14 @@ class IdleContainerFirst(Placing):
     What a container's own processes hold counts as free, since they end when it is taken over.
     """
 
-    def place(self, function: Function, view: ClusterView) -> Placement | None:
+    def place(self, function: Function, places: Sequence[PlaceView], view: ClusterView) -> Placement | None:
         idle = [c for c in view.idle_containers.values() if len(c.gpus) == function.backbone.tensor_parallel]
         for container in sorted(idle, key=lambda c: (-least_free_bytes(c), c.id)):
             held_bytes = idle_bytes(container.instances)
-            if self._need_bytes(function, container.gpu) <= least_free_bytes(container) + held_bytes:
+            fits = self._need_bytes(function, container.gpu) <= least_free_bytes(container) + held_bytes
+            if fits and any(place.gpus == container.gpus for place in places):
                 return Placement.at(container, container)
-        freest = self._best_place(function, view, lambda gpu: (-gpu.free_bytes,))
+        freest = self._best_place(function, places, lambda gpu: (-gpu.free_bytes,))
         return Placement.at(freest) if freest is not None else None
 
 
@@ -175,10 +175,10 @@ class StorageAware(Placing):
     bandwidth of the tier). Live migration of running instances is left out.
     """
 
-    def place(self, function: Function, view: ClusterView) -> Placement | None:
+    def place(self, function: Function, places: Sequence[PlaceView], view: ClusterView) -> Placement | None:
         best: PlaceView | None = None
         best_key = (False, 0.0, 0.0, 0)
-        for place in view.places(function.backbone.tensor_parallel):
+        for place in places:
             gpu = place.gpu
             if any(map(in_use, place.gpus)):
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simlora.actions import Placement
@@ -21,10 +22,10 @@ class PcieAware(Placing):
     (ATC'25), interference-aware scheduling; without its copies from other GPUs over NVLink.
     """
 
-    def place(self, function: Function, view: ClusterView) -> Placement | None:
+    def place(self, function: Function, places: Sequence[PlaceView], view: ClusterView) -> Placement | None:
         best: PlaceView | None = None
         best_key = (0, False, 0, 0)
-        for place in view.places(function.backbone.tensor_parallel):
+        for place in places:
             need_bytes = self._need_bytes(function, place.gpu)
             if any(map(in_use, place.gpus)) or not self._could_fit(need_bytes, place, function.backbone):
                 continue

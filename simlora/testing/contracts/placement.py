@@ -13,7 +13,7 @@ from simlora.testing.worlds import World
 
 
 class PlacementContract(PolicyContract):
-    """A place exists, its container is idle and on its GPU, and the start fits once all that is idle there has left.
+    """A place is one of those offered, its container idle and on it, and the start fits once what is idle has left.
 
     A policy that tells which GPUs it could use names no other.
     """
@@ -22,23 +22,28 @@ class PlacementContract(PolicyContract):
 
     def questions(self, policy: Any, world: World) -> Iterator[tuple[Any, Any]]:
         for function in world.view.functions:
-            yield function, unchanged(policy.place, function, world.view)
+            places = tuple(world.view.places(function.backbone.tensor_parallel))
+            for offered in (places, places[::2], places[1::2]):
+                if offered:
+                    yield (function, offered), unchanged(policy.place, function, offered, world.view)
 
     def check(self, policy: Any, asked: Any, answer: Placement | None, world: World) -> None:
         if answer is None:
             return
         assert isinstance(answer, Placement), f"a place is a Placement or None (found {answer!r})"
-        check_place(answer, asked.backbone, world)
+        function, offered = asked
+        check_place(answer, function.backbone, world)
+        assert any(answer.gpus == tuple(place.gpus) for place in offered), f"{answer.gpus} are none of {offered}"
         if isinstance(policy, TellsWhere):
-            unusable = [gpu for gpu in answer.gpus if not policy.could_use(asked, gpu)]
-            assert not unusable, f"placed {asked.id} on {unusable}, of which could_use says no"
+            unusable = [gpu for gpu in answer.gpus if not policy.could_use(function, gpu)]
+            assert not unusable, f"placed {function.id} on {unusable}, of which could_use says no"
         for gpu in answer.gpus:
             room_bytes = gpu.free_bytes + sum(sum(i.done.values()) for i in gpu.instances.values() if is_free(i))
             room_bytes += sum(b.bytes for b in gpu.backbones.values() if not b.in_use)
-            need_bytes = world.estimates.start_bytes(asked, {}, gpu)
+            need_bytes = world.estimates.start_bytes(function, {}, gpu)
             assert need_bytes <= room_bytes, (
-                f"placed {asked.id} on {gpu}, where its start of {need_bytes} bytes does not fit even if all that is "
-                f"idle leaves ({room_bytes} bytes)"
+                f"placed {function.id} on {gpu}, where its start of {need_bytes} bytes does not fit even if all "
+                f"that is idle leaves ({room_bytes} bytes)"
             )
 
 
