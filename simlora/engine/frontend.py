@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import simpy
 
 from simlora.actions import Binding, ColdStart, Dispatch, Hold, Reject, ToInstance, Wait
-from simlora.cluster.hardware import Gpu
+from simlora.cluster.hardware import Gpu, Node
 from simlora.cluster.processes import Instance
 from simlora.cluster.queues import Queues
 from simlora.engine.checks import check_formed, check_route_to, check_until, refuse_answer
@@ -35,6 +35,7 @@ class FrontEnd:
         self._alarm: simpy.Event | None = None
         self._alarm_s = inf
         self._short: dict[Function, None] = {}
+        self._short_on: dict[Node, dict[Function, None]] = {}
         self._look_again_at: dict[Function, None] = {}
         self._retry: simpy.Event | None = None
         self._timeout_s = engine.system.limits.queue_timeout_s
@@ -142,7 +143,9 @@ class FrontEnd:
             if self._engine.starter.bind(work, instance):
                 self._engine.record.bound(work, answer.why)
             else:
-                self._hold_back(function, short=True)
+                for one in cluster.instances_of(function).values():
+                    self._short_on.setdefault(one.gpu.node, {})[function] = None
+                self._hold_back(function, short=False)
         elif isinstance(answer, ColdStart):
             if self._engine.starter.cold_start(work, function, answer.why):
                 self._engine.record.bound(work, answer.why)
@@ -159,7 +162,7 @@ class FrontEnd:
             refuse_answer(self._routing, answer, kinds, "route", self._env.now)
 
     def _hold_back(self, function: Function, short: bool) -> None:
-        """Until an instance of the function changes, there may be a place or, if ``short``, memory is freed."""
+        """Until a change concerns it: of its instances, their nodes' memory or a place; if ``short``, of any memory."""
         if short:
             self._short[function] = None
         self._cluster.front.move_to(self._cluster.held_back, function)
@@ -195,11 +198,10 @@ class FrontEnd:
             self._look_again_soon()
 
     def memory_freed(self, gpus: Sequence[Gpu]) -> None:
-        """On these GPUs: work that was short of it, or for which there may now be a place, is looked at again."""
-        concerned = self._engine.places.changed(gpus)
-        if self._short or concerned:
+        """On these GPUs, of one node: work that was short of it, or may have a place now, is looked at again."""
+        concerned = [*self._short, *self._short_on.pop(gpus[0].node, ()), *self._engine.places.changed(gpus)]
+        if concerned:
             held = self._cluster.held_back.by_function
-            self._look_again_at.update(self._short)
             self._look_again_at.update((function, None) for function in concerned if function in held)
             self._look_again_soon()
 

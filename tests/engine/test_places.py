@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from pandas.testing import assert_frame_equal
 
+from simlora.cluster.hardware import Gpu
+from simlora.engine.frontend import FrontEnd
 from simlora.entities import Function
 from simlora.policies.placement.by_room import Placing
 from simlora.testing.scenario import Scenario, make_functions, make_workload
@@ -24,8 +27,15 @@ TRAFFIC = [(0.0, 0, 100, 400), *((20.0 + i, 1, 100, 2) for i in range(10)), (15.
 @given(scenario=scenarios())
 def test_asking_about_everybody_at_every_change_gives_the_same_run(scenario: Scenario) -> None:
     record = scenario.run()
+    freed = FrontEnd.memory_freed
+
+    def freed_everywhere(self: FrontEnd, gpus: Sequence[Gpu]) -> None:
+        for gpu in self._cluster.gpus:
+            freed(self, [gpu])
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Placing, "could_use", lambda self, function, gpu: True)
+        patch.setattr(FrontEnd, "memory_freed", freed_everywhere)
         always = scenario.run()
     for name in ("requests", "usage", "events"):
         assert_frame_equal(getattr(record, name).to_pandas(), getattr(always, name).to_pandas(), check_exact=True)

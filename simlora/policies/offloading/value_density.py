@@ -13,7 +13,7 @@ from simlora.policies.base import Forecast, PolicyContext
 from simlora.policies.estimates import Estimates
 from simlora.policies.offloading.whole import idle_on
 from simlora.policies.registry import register
-from simlora.views import BackboneView, ClusterView, InstanceView
+from simlora.views import BackboneView, ClusterView, GpuView, InstanceView
 
 
 class _Cut(NamedTuple):
@@ -50,8 +50,11 @@ class ValueDensity:
 
     def victims(self, demand: Demand, view: ClusterView) -> Sequence[Eviction]:
         gpu = demand.gpu
+        idle = [instance for instance in idle_on(demand) if instance.function is not None]
+        if _most_bytes(gpu, idle) < demand.need_bytes:
+            return ()
         mappers = {backbone: process.mapped_by for backbone, process in gpu.backbones.items()}
-        left = {i.id: (i, self._stages(i)) for i in idle_on(demand) if i.function is not None}
+        left = {instance.id: (instance, self._stages(instance)) for instance in idle}
         heap: list[tuple[float, int, str]] = []
         cuts: dict[int, _Cut] = {}
         for instance_id in left:
@@ -132,3 +135,17 @@ class ValueDensity:
         if spills:
             spilled[container.id] = size_bytes
         return Evict(instance, stage, Tier.HOST if spills else None, "least value density")
+
+
+def _most_bytes(gpu: GpuView, idle: Sequence[InstanceView]) -> int:
+    """What would be free if all of these left, and the backbones that nobody else maps."""
+    mappers: dict[Backbone, int] = {}
+    most_bytes = 0
+    for instance in idle:
+        most_bytes += sum(instance.done.values())
+        if ArtifactKind.BACKBONE in instance.done:
+            mappers[instance.backbone] = mappers.get(instance.backbone, 0) + 1
+    for backbone, process in gpu.backbones.items():
+        if process.loaded and process.mapped_by <= mappers.get(backbone, 0):
+            most_bytes += process.bytes
+    return most_bytes
