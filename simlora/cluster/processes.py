@@ -101,12 +101,12 @@ class Instance:
     """A function's process, or an engine for all functions of a backbone: :class:`simlora.views.InstanceView`.
 
     Bytes are those on each of its GPUs. ``held`` maps a request that is bound or running to the bytes of KV set
-    aside for it, beside which the running ones have grown by ``grown_bytes``; ``reserved`` the stages under way to
-    the device bytes set aside for them; ``upto`` names the stage it is to reach, ``None`` for ready. ``prefilling``
-    are the running requests with prompt left to compute; ``own_container`` holds until it is first idle, if the
-    container was created for it; ``task`` is a stage or load under way, ``run`` the segment that runs. Of an engine
-    for many functions, ``adapters`` counts the running requests that use each adapter, the one used least recently
-    first; ``loading`` are those of them on their way, ``planned_loads`` those to begin at the next step boundary,
+    aside for it, ``kv_bytes`` is what they all hold, grown since; ``reserved`` the stages under way to the device
+    bytes set aside for them; ``upto`` names the stage it is to reach, ``None`` for ready. ``prefilling`` are the
+    running requests with prompt left to compute; ``own_container`` holds until it is first idle, if the container
+    was created for it; ``task`` is a stage or load under way, ``run`` the segment that runs. Of an engine for many
+    functions, ``adapters`` counts the running requests that use each adapter, the one used least recently first;
+    ``loading`` are those of them on their way, ``planned_loads`` those to begin at the next step boundary,
     ``parked`` the running requests that wait for theirs; ``ranks_in_use`` counts the adapters in use that have
     arrived.
     """
@@ -127,7 +127,6 @@ class Instance:
         "function",
         "gpu",
         "gpus",
-        "grown_bytes",
         "has_run",
         "held",
         "held_bound_bytes",
@@ -137,6 +136,7 @@ class Instance:
         "idle_adapter_bytes",
         "keep_until_s",
         "kv",
+        "kv_bytes",
         "last_used_s",
         "leaving",
         "loading",
@@ -196,7 +196,7 @@ class Instance:
         self.kv: Memory | Alike = self.memory
         self.held: dict[int, int] = {}
         self.held_bound_bytes = 0
-        self.grown_bytes = 0
+        self.kv_bytes = 0
         self.adapters: dict[Function, int] = {}
         self.adapter_slots = 1
         self.adapter_memory: Memory = container.gpu.memory
@@ -218,6 +218,16 @@ class Instance:
         self.run: RunTask | None = None
         self.process: simpy.Process | None = None
 
+    def take_kv(self, size_bytes: int) -> None:
+        """Raises :class:`AccountingError` if that much is not free."""
+        self.kv.take(size_bytes)
+        self.kv_bytes += size_bytes
+
+    def give_kv(self, size_bytes: int) -> None:
+        """Raises :class:`AccountingError` if that much is not in use."""
+        self.kv.give(size_bytes)
+        self.kv_bytes -= size_bytes
+
     @property
     def kv_free_bytes(self) -> int:
         """Free memory, what is held already for requests bound to it, and that of unused adapters in the same pool."""
@@ -227,11 +237,6 @@ class Instance:
     @property
     def adapter_room_bytes(self) -> int:
         return self.adapter_memory.free_bytes + self.idle_adapter_bytes
-
-    @property
-    def kv_bytes(self) -> int:
-        """Bytes of KV that requests hold, bound or running."""
-        return sum(self.held.values()) + self.grown_bytes
 
     @property
     def prefill_tokens(self) -> int:

@@ -80,9 +80,9 @@ class Batches:
         requests = sorted((*instance.queue.in_order(), *ran), key=lambda request: request.index)
         for request in requests:
             self._cluster.count_bound(request.function, -1)
-        instance.kv.give(instance.kv_bytes)
+        instance.give_kv(instance.kv_bytes)
         instance.held.clear()
-        instance.held_bound_bytes = instance.grown_bytes = instance.bound = 0
+        instance.held_bound_bytes = instance.bound = 0
         instance.queue = Queues()
         instance.running.clear()
         instance.prefilling.clear()
@@ -130,15 +130,12 @@ class Batches:
         if instance.merged is not None:
             going = sum(not r.prefill_left and r.paused is None for r in instance.running.values())
         idle = going if chunks and self.prefill_alone else sum(chunk.last for chunk in chunks)
-        grown_bytes = (going * steps - idle) * instance.backbone.shard.kv_bytes_per_token
-        instance.kv.take(grown_bytes)
-        instance.grown_bytes += grown_bytes
+        instance.take_kv((going * steps - idle) * instance.backbone.shard.kv_bytes_per_token)
 
     def _give_kv(self, instance: Instance, running: Running) -> None:
         """What was set aside for it and what it has grown by."""
         grown_bytes = running.decoded * instance.backbone.shard.kv_bytes_per_token if self.grows else 0
-        instance.grown_bytes -= grown_bytes
-        instance.kv.give(instance.held.pop(running.request.index) + grown_bytes)
+        instance.give_kv(instance.held.pop(running.request.index) + grown_bytes)
 
     def release(self, instance: Instance, request: QueuedRequest) -> None:
         """It has left the batch, usage being accounted for: its KV is free, its adapter has one user less."""

@@ -162,7 +162,7 @@ class Reservations:
         size_bytes = self._estimates.request_bytes(request)
         if size_bytes > instance.kv.free_bytes:
             return False
-        instance.kv.take(size_bytes)
+        instance.take_kv(size_bytes)
         instance.held[request.index] = size_bytes
         instance.held_bound_bytes += size_bytes
         return True
@@ -175,7 +175,7 @@ class Reservations:
                 return False
             size_bytes = instance.held.pop(waiting.pop(0))
             instance.held_bound_bytes -= size_bytes
-            instance.kv.give(size_bytes)
+            instance.give_kv(size_bytes)
         return True
 
     def release_bound(self, instance: Instance, request: QueuedRequest) -> None:
@@ -183,7 +183,7 @@ class Reservations:
         self._engine.usage.kv_changes(instance)
         size_bytes = instance.held.pop(request.index, 0)
         instance.held_bound_bytes -= size_bytes
-        instance.kv.give(size_bytes)
+        instance.give_kv(size_bytes)
 
     def drop(self, instance: Instance, first: str, keep_adapter: bool = False) -> int:
         """Give up the stages from ``first`` on, done or reserved; the device bytes that frees."""
