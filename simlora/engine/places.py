@@ -44,7 +44,7 @@ class Places:
         places = self._engine.room.with_slots(large, limit)
         placement: Placement | None = self._policy.place(function, places, self._cluster) if places else None
         if placement is None:
-            if self._remembers and large is every_place:
+            if self._remembers and places is every_place:
                 self._nowhere[kind] = {function: None}
             return None
         check_placement(self._policy, placement, function.backbone, self._cluster)
