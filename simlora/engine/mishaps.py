@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 BUSY, STARTING = InstanceState.BUSY, InstanceState.STARTING
 DURING = {"batch": (BUSY,), "start": (STARTING,), None: (BUSY, STARTING)}
+STILL_S = 3_600.0
+"""After so long without movement further failures would only keep the clock of a run busy that has no end."""
 
 
 class Mishaps:
-    """One SimPy process a failure, as long as requests have not ended.
+    """One SimPy process a failure, as long as requests move that have not ended.
 
     When it strikes, and whom of several, is drawn without a look at the system.
     """
@@ -38,6 +40,7 @@ class Mishaps:
         self._cluster = engine.cluster
         self._remote_per_s = {node.index: node.remote.bytes_per_s for node in engine.cluster.every_node}
         self._factors: list[float] = []
+        self._to_come_back = 0
         strikes = {
             "gpu": self._gpu,
             "node": self._node,
@@ -53,16 +56,33 @@ class Mishaps:
     def _life(
         self, failure: Failure, rng: np.random.Generator, strike: Callable[[Failure, float], None]
     ) -> Generator[simpy.Event, Any, None]:
+        moved_s = 0.0
         for wait_s in _waits(failure, rng):
             luck = rng.random()
             yield self._env.timeout(wait_s)
-            if not self._engine.unresolved:
+            if not self._all_stands_still():
+                moved_s = self._env.now
+            if not self._engine.unresolved or self._env.now - moved_s > STILL_S:
                 return
             strike(failure, luck)
 
+    def _all_stands_still(self) -> bool:
+        """Whether all that have not ended wait at the front end, nothing runs or starts, and nothing will come back."""
+        waiting = len(self._cluster.front) + len(self._cluster.held_back)
+        if self._to_come_back or waiting < self._engine.unresolved:
+            return False
+        return not any(i.state in DURING[None] for gpu in self._cluster.gpus for i in gpu.instances.values())
+
     def _after(self, failure: Failure, undo: Callable[[], None]) -> None:
-        if failure.for_s is not None:
-            self._env.timeout(failure.for_s).callbacks.append(lambda _: undo())
+        if failure.for_s is None:
+            return
+
+        def come_back(_: simpy.Event) -> None:
+            self._to_come_back -= 1
+            undo()
+
+        self._to_come_back += 1
+        self._env.timeout(failure.for_s).callbacks.append(come_back)
 
     # ------------------------------------------------------------------ machines
 
