@@ -41,11 +41,9 @@ def calibrate(
     full: Annotated[bool, typer.Option("--full", help="More points and more samples.")] = False,
 ) -> None:
     """Measure this machine and fit a latency profile and an engine profile on it."""
-    from simlora.doctor.report import complaints, examine
+    from simlora.doctor.report import tell
     from simlora.study.calibrating import calibrate as run
-    from simlora.study.console import stderr
 
-    for line in complaints(examine(device.value, out.parent)):
-        stderr().print(line, markup=False, soft_wrap=True)
+    tell(device.value, out.parent)
     for line in run(device.value, models, out, minutes, full):
         typer.echo(line)

@@ -33,6 +33,8 @@ def validate(
     ] = None,
 ) -> None:
     """Predict an experiment, run it for real on this machine, and report how far apart they are."""
+    from simlora.doctor.report import tell
     from simlora.validate.run import validate as run
 
+    tell(device.value, out or Path("results"))
     to_the_end(lambda: run(file, device.value, out, models, minutes, sets or ()))

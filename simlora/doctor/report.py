@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from simlora.doctor.check import Check, State
 from simlora.doctor.device import device_checks
 from simlora.doctor.host import host_checks
-from simlora.study.console import listing
+from simlora.study.console import listing, stderr
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,6 +31,12 @@ def table(checks: Sequence[Check]) -> Table:
         state = f"[{COLORS[check.state]}]{check.state}[/]"
         shown.add_row(state, *map(escape, (check.name, check.found, check.cure, check.rules_out)))
     return shown
+
+
+def tell(device: str, folder: Path) -> None:
+    """Say on standard error what is not well, before something begins that depends on it."""
+    for line in complaints(examine(device, folder)):
+        stderr().print(line, markup=False, soft_wrap=True)
 
 
 def complaints(checks: Sequence[Check]) -> list[str]:
