@@ -34,6 +34,7 @@ class FrontEnd:
         self._forms_batches = self._routing.binding is Binding.ON_DISPATCH
         self._alarm: simpy.Event | None = None
         self._alarm_s = inf
+        self._places = engine.places
         self._short: dict[Function, None] = {}
         self._short_on: dict[Node, dict[Function, None]] = {}
         self._look_again_at: dict[Function, None] = {}
@@ -150,7 +151,7 @@ class FrontEnd:
             if self._engine.starter.cold_start(work, function, answer.why):
                 self._engine.record.bound(work, answer.why)
             else:
-                self._hold_back(function, short=not self._engine.places.wait(function))
+                self._hold_back(function, short=not self._places.wait(function))
         elif isinstance(answer, Hold):
             self._hold_back(function, short=False)
         elif isinstance(answer, Reject):
@@ -199,7 +200,9 @@ class FrontEnd:
 
     def memory_freed(self, gpus: Sequence[Gpu]) -> None:
         """On these GPUs, of one node: work that was short of it, or may have a place now, is looked at again."""
-        concerned = [*self._short, *self._short_on.pop(gpus[0].node, ()), *self._engine.places.changed(gpus)]
+        if not (self._short or self._short_on or self._places.nowhere):
+            return
+        concerned = [*self._short, *self._short_on.pop(gpus[0].node, ()), *self._places.changed(gpus)]
         if concerned:
             held = self._cluster.held_back.by_function
             self._look_again_at.update((function, None) for function in concerned if function in held)

@@ -23,7 +23,10 @@ def _kind(function: Function) -> Kind:
 
 
 class Places:
-    """Asks the placement policy, and remembers for what kind of function there is no place (design law 9)."""
+    """Asks the placement policy, and remembers for what kind of function there is no place (design law 9).
+
+    ``nowhere``: of each such kind, the functions that wait for one.
+    """
 
     def __init__(self, engine: Engine):
         self._engine = engine
@@ -31,13 +34,13 @@ class Places:
         self._limits = engine.system.limits
         self._policy = engine.policies["placement"]
         self._remembers = isinstance(self._policy, TellsWhere) and engine.system.sharing != "in-process"
-        self._nowhere: dict[Kind, dict[Function, None]] = {}
+        self.nowhere: dict[Kind, dict[Function, None]] = {}
 
     def find(self, work: Sequence[QueuedRequest], function: Function) -> Placement | None:
         """Where the policy puts an instance that serves ``work`` first, if limits allow one and there is a place."""
         limits, kind = self._limits, _kind(function)
         instances = len(self._cluster.instances_of(function))
-        if kind in self._nowhere or instances >= (limits.instances_per_function or instances + 1):
+        if kind in self.nowhere or instances >= (limits.instances_per_function or instances + 1):
             return None
         limit, every_place = limits.instances_per_gpu, self._cluster.places(function.backbone.tensor_parallel)
         large = self._engine.reservations.large_enough(work, function)
@@ -45,7 +48,7 @@ class Places:
         placement: Placement | None = self._policy.place(function, places, self._cluster) if places else None
         if placement is None:
             if self._remembers and places is every_place:
-                self._nowhere[kind] = {function: None}
+                self.nowhere[kind] = {function: None}
             return None
         check_placement(self._policy, placement, function.backbone, self._cluster)
         place = self._cluster.place_of(placement.gpus)
@@ -55,7 +58,7 @@ class Places:
 
     def wait(self, function: Function) -> bool:
         """Whether there is no place for it; :meth:`changed` then names it as soon as there may be one."""
-        waiting = self._nowhere.get(_kind(function))
+        waiting = self.nowhere.get(_kind(function))
         if waiting is not None:
             waiting[function] = None
         return waiting is not None
@@ -63,11 +66,11 @@ class Places:
     def changed(self, gpus: Sequence[Gpu]) -> Sequence[Function]:
         """More may be free on these GPUs: who waits and could use one of them, or has an instance there."""
         concerned: list[Function] = []
-        for kind, waiting in list(self._nowhere.items()):
+        for kind, waiting in list(self.nowhere.items()):
             first = next(iter(waiting))
             if any(self._policy.could_use(first, gpu) for gpu in gpus):
-                concerned += self._nowhere.pop(kind)
-        if self._nowhere:
+                concerned += self.nowhere.pop(kind)
+        if self.nowhere:
             here = (instance.function for gpu in gpus for instance in gpu.instances.values())
-            concerned += [f for f in here if f is not None and f in self._nowhere.get(_kind(f), ())]
+            concerned += [f for f in here if f is not None and f in self.nowhere.get(_kind(f), ())]
         return concerned

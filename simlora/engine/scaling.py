@@ -26,6 +26,7 @@ class Scaler:
         self._cluster = engine.cluster
         self._scaling = engine.policies["scaling"]
         self._tick_s: float = self._scaling.tick_s
+        self._ticks_at_all = isfinite(self._tick_s)
         self._stands_for = self._representatives()
         self._active: dict[Function, None] = {}
         self._ticking = False
@@ -40,7 +41,7 @@ class Scaler:
 
     def has_work(self, function: Function) -> None:
         """A request of the function has arrived."""
-        if isfinite(self._tick_s):
+        if self._ticks_at_all:
             self._active[self._stands_for[function]] = None
             if not self._ticking:
                 self._next()
