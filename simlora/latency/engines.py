@@ -35,13 +35,15 @@ class PrefillHostTime(Sourced):
 class LoraOverhead(Sourced):
     """Host seconds that unmerged LoRA adds to a step beyond its kernels, once an adapter is in use.
 
-    step_s + slot_s slots + adapter_s (distinct adapters - 1) + sequence_s batch + assist_layer_s layers.
+    step_s + slot_s slots + adapter_s (distinct adapters - 1) + sequence_s batch + token_s new tokens
+    + assist_layer_s layers.
     """
 
     step_s: float = Field(ge=0)
     slot_s: float = Field(ge=0)
     adapter_s: float = Field(ge=0)
     sequence_s: float = Field(ge=0)
+    token_s: float = Field(default=0.0, ge=0, description="per token prefilled, beyond the kernels of one adapter")
     assist_layer_s: float = Field(
         default=0.0, ge=0, description="in a step, per layer, while the LoRA of some rows is computed on the host"
     )

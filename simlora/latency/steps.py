@@ -64,6 +64,7 @@ class ModelLatency:
         "_host_adapter_s",
         "_host_lora_s",
         "_host_lora_sequence_s",
+        "_host_lora_token_s",
         "_host_s",
         "_host_sequence_s",
         "_layers_s",
@@ -123,6 +124,7 @@ class ModelLatency:
         self._host_lora_s = lora.step_s + lora.slot_s * self.adapter_slots - lora.adapter_s
         self._host_adapter_s = lora.adapter_s
         self._host_lora_sequence_s = lora.sequence_s
+        self._host_lora_token_s = lora.token_s
         self.switch_s = lora.switch_s
         self.assist_s = lora.assist_layer_s * self.backbone.layers
         self._dispatch_s = prefill.dispatch_s
@@ -262,6 +264,8 @@ class ModelLatency:
         seconds = self.host_s(batch, adapters) + self.linear_s(tokens, batch) + self.lora_s(tokens, adapters, rank)
         if prefill_requests:
             seconds += self.prefill_host_s(prefill_requests)
+            if adapters:
+                seconds += self._host_lora_token_s * new_tokens
             seconds += self._prefill_attention(new_tokens * self._qkvo_bytes) + self._pair_s * new_tokens_sq
         if decode_batch:
             seconds += self._decode_attention_s + self._decode_attention_row_s * decode_batch

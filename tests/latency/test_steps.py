@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simlora.latency import ModelLatency, load_profile
+from simlora.latency import ModelLatency, Profile, load_profile
 
 LLAMA = load_profile("l40s", "hf-eager").model("llama-2-7b")
 PACKED = load_profile("l40s", "vllm-0.8.5").model("llama-2-7b")
@@ -117,3 +117,13 @@ def test_beyond_the_measured_range_is_counted_and_warned_of_once() -> None:
         model.decode_line(5000, 1, 16)
         model.span_s(model.decode_line(8, 1, 16), 10**7, 8, 1)
     assert profile.out_of_range() == {"prefill": 1, "decode": 3}
+
+
+def test_lora_costs_per_token_prefilled_where_an_engine_says_so() -> None:
+    """Nothing without an adapter, nothing in a step that only decodes."""
+    profile = load_profile("l40s", "vllm-0.8.5")
+    lora = profile.engine.lora.model_copy(update={"token_s": 1e-4})
+    dear = Profile(profile.kernels, profile.engine.model_copy(update={"lora": lora})).model("llama-2-7b")
+    assert dear.prefill_s([300, 200], [16]) - PACKED.prefill_s([300, 200], [16]) == pytest.approx(500e-4)
+    assert dear.prefill_s([300, 200]) == PACKED.prefill_s([300, 200])
+    assert dear.decode_step_s([300, 200], [16]) == PACKED.decode_step_s([300, 200], [16])
