@@ -168,11 +168,11 @@ def test_a_lost_gpu_is_in_no_view_until_it_is_back(exact_engine: str) -> None:
     seen: list[tuple[float, list[int]]] = []
     place = simulation.policies["placement"].place
 
-    def watched(function: Any, view: Any) -> Any:
+    def watched(function: Any, places: Any, view: Any) -> Any:
         assert [gpu for node in view.nodes for gpu in node.gpus] == list(view.gpus)
         assert all(other in view.gpus for gpu in view.gpus for other in gpu.neighbours)
         seen.append((view.now_s, [gpu.index for gpu in view.gpus]))
-        return place(function, view)
+        return place(function, places, view)
 
     simulation.policies["placement"].place = watched
     record = simulation.run()
@@ -209,7 +209,7 @@ def test_a_lost_gpu_takes_along_what_spans_it(exact_engine: str) -> None:
 def test_a_placement_on_a_lost_gpu_is_refused(exact_engine: str) -> None:
     simulation = world(exact_engine, {"what": "gpu", "gpu": 0, "at_s": 1.0}, gpus=2).simulation()
     lost = simulation.cluster.every_gpu[0]
-    simulation.policies["placement"].place = lambda function, view: Placement(lost)
+    simulation.policies["placement"].place = lambda function, places, view: Placement(lost)
     with pytest.raises(PolicyError, match="places on <GPU 0>, which is lost"):
         simulation.run()
 
