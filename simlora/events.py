@@ -193,8 +193,20 @@ class StoreChanged(NamedTuple):
     factor: float
 
 
+class WorkLost(NamedTuple):
+    """An instance failed with a request that had been bound to it for ``lost_s``; what becomes of it follows."""
+
+    at_s: float
+    function: Function
+    request: int
+    instance: int
+    gpu: int
+    lost_s: float
+    why: str
+
+
 class RequestRetried(NamedTuple):
-    """Work on a request failed, and it waits at the front end again, to start over."""
+    """It waits at the front end again, to start over."""
 
     at_s: float
     function: Function
@@ -203,7 +215,7 @@ class RequestRetried(NamedTuple):
 
 
 class RequestFailed(NamedTuple):
-    """Work on a request failed for good."""
+    """It is given up, its work having failed."""
 
     at_s: float
     function: Function
@@ -228,6 +240,7 @@ Event = (
     | GpuLost
     | GpuReturned
     | StoreChanged
+    | WorkLost
     | RequestRetried
     | RequestFailed
 )

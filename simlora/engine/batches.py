@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import nan
 from typing import TYPE_CHECKING
 
 from simlora.backends.base import PrefillChunk
@@ -27,6 +28,7 @@ class Batches:
         self.prefill_alone = engine.estimates.profile.engine.batching.prefill_alone
         self._parks = engine.system.adapter_loading == "overlapped"
         self._before_preemption: dict[int, QueuedRequest] = {}
+        self._over_s: dict[int, float] = {}
 
     def admit(self, instance: Instance, request: QueuedRequest) -> bool:
         """From the instance's queue into its batch; False if its KV does not fit."""
@@ -51,18 +53,18 @@ class Batches:
     def note_start(self, instance: Instance, request: QueuedRequest, now_s: float, batch: int) -> None:
         """Its batch begins to execute; the first time counts for a request that was preempted.
 
-        Cold is a request that was there before its instance was ready. It has waited for that instance since it was
-        bound or, held back until one was up, since the instance that took it began to start.
+        Cold is a request that was there, or started over, before its instance was ready. It has waited for that one
+        since it was bound or, held back until one was up, since the instance that took it began to start.
         """
         record, index = self._record, request.index
         if record.instance[index] >= 0:
             return
-        arrived_s, bound_s = request.arrived_s, record.bound_s[index]
+        there_s, bound_s = self._over_s.get(index, request.arrived_s), record.bound_s[index]
         record.instance[index], record.gpu[index], record.batch[index] = instance.id, instance.gpu.index, batch
         record.started_s[index] = now_s
-        if instance.ready_s > arrived_s:
+        if instance.ready_s > there_s:
             record.cold[index] = 1
-            record.bound_s[index] = min(bound_s, max(arrived_s, instance.began_s))
+            record.bound_s[index] = min(bound_s, max(there_s, instance.began_s))
             record.ready_s[index] = instance.ready_s
         else:
             record.ready_s[index] = bound_s
@@ -96,6 +98,16 @@ class Batches:
         self._give_kv(instance, instance.running.pop(request.index))
         self._cluster.count_bound(request.function, -1)
         return self._as_it_came(request)
+
+    def start_over(self, request: QueuedRequest, now_s: float) -> None:
+        """Its work has failed: the row of a request is that of its last attempt."""
+        record, index = self._record, request.index
+        self._engine.backend.forget(request)
+        self._over_s[index] = now_s
+        record.instance[index] = record.gpu[index] = -1
+        record.batch[index] = record.cold[index] = 0
+        for column in (record.ready_s, record.started_s, record.first_token_s):
+            column[index] = nan
 
     def _as_it_came(self, request: QueuedRequest) -> QueuedRequest:
         return self._before_preemption.get(request.index, request)

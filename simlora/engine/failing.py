@@ -8,7 +8,6 @@ away, or fail, as the system's ``on_failure`` says.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import nan
 from typing import TYPE_CHECKING
 
 from simlora.cluster.hardware import Gpu, Node
@@ -24,6 +23,7 @@ from simlora.events import (
     InstanceFailed,
     RequestFailed,
     RequestRetried,
+    WorkLost,
 )
 from simlora.results.recorder import FAILED
 from simlora.views import InstanceState
@@ -76,11 +76,12 @@ class Failing:
         engine.server.break_off(instance)
         awaited = instance.on_demand and not instance.ready
         requests = engine.batches.forsake(instance)
-        if awaited and not requests:
-            requests = self._waiting_for(instance)
+        waiting = self._waiting_for(instance) if awaited and not requests else []
         engine.starter.end(instance, why)
-        for request in requests:
+        for request in waiting:
             self._after_failure(request, why)
+        for request in requests:
+            self._lose(request, instance, why)
         engine.front.memory_freed(instance.gpus)
         self._end_container(container, why)
 
@@ -112,7 +113,7 @@ class Failing:
         engine.usage.kv_changes(instance)
         waiting = [running for running in instance.running.values() if running.request.function is function]
         for running in waiting:
-            self._after_failure(engine.batches.expel(instance, running), why)
+            self._lose(engine.batches.expel(instance, running), instance, why)
         engine.front.instance_changed(instance)
         engine.front.memory_freed(instance.gpus)
 
@@ -165,14 +166,16 @@ class Failing:
 
     # ------------------------------------------------------------------ requests
 
+    def _lose(self, request: QueuedRequest, instance: Instance, why: str) -> None:
+        """It was bound to the instance, or ran there."""
+        now_s, since_s = self._env.now, self._engine.record.bound_s[request.index]
+        where = instance.id, instance.gpu.index
+        self._engine.happened(WorkLost(now_s, request.function, request.index, *where, now_s - since_s, why))
+        self._after_failure(request, why)
+
     def _after_failure(self, request: QueuedRequest, why: str) -> None:
-        """As the system says; the row of a request is that of its last attempt."""
-        self._engine.backend.forget(request)
-        record, index = self._engine.record, request.index
-        record.instance[index] = record.gpu[index] = -1
-        record.batch[index] = record.cold[index] = 0
-        for column in (record.ready_s, record.started_s, record.first_token_s):
-            column[index] = nan
+        """As the system says."""
+        self._engine.batches.start_over(request, self._env.now)
         self._react(request, why)
 
     def _retry(self, request: QueuedRequest, why: str) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import matplotlib as mpl
 import pandas as pd
 
-from simlora.results.breakdown import DECODE, INSTANCE_WAIT, PREFILL, QUEUE, START_UP, START_UP_WAIT, in_order
+from simlora.results.breakdown import DECODE, INSTANCE_WAIT, LOST, PREFILL, QUEUE, START_UP, START_UP_WAIT, in_order
 
 FIXED = {
     QUEUE: ("#D0D0D0", ""),
+    LOST: ("#FFFFFF", "xxxx"),
     START_UP_WAIT: ("#9A9A9A", "////"),
     INSTANCE_WAIT: ("#6E6E6E", ""),
     PREFILL: ("#F4A582", ""),

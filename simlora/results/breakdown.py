@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from simlora.results.tables import Floats, Ints, numbers, words
 
-QUEUE, START_UP, START_UP_WAIT = "queue", "start-up: ", "start-up: waiting"
+QUEUE, LOST, START_UP, START_UP_WAIT = "queue", "lost work", "start-up: ", "start-up: waiting"
 INSTANCE_WAIT, PREFILL, DECODE = "instance wait", "prefill", "decode"
 
 
@@ -22,7 +22,8 @@ def breakdown(requests: pa.Table, events: pa.Table) -> dict[str, float]:
 def phases(done: pa.Table, events: pa.Table) -> dict[str, Floats]:
     """Seconds of each finished request in each phase, in the order they happen; they add up to its E2E.
 
-    ``queue``: from arrival until bound to an instance (batching included). ``start-up: STAGE``: from then until
+    ``queue``: from arrival until bound to an instance (batching included), without ``lost work``: while it was bound to
+    instances that failed, which is no phase where none did. ``start-up: STAGE``: from then until
     the instance was ready, as far as the stage was under way on it; stages under way at once share that time.
     ``start-up: waiting``: the rest of it, with no stage under way. ``instance wait``: from ready until the request's
     batch began. ``prefill``: until its first token. ``decode``: until its finish.
@@ -31,9 +32,11 @@ def phases(done: pa.Table, events: pa.Table) -> dict[str, Floats]:
         numbers(done, f"{name}_s") for name in ("arrived", "bound", "ready", "started", "first_token", "finished")
     )
     stages = _stages_s(numbers(done, "instance").astype(np.int64), bound, ready, events)
+    lost_s = _lost_s(numbers(done, "request").astype(np.int64), events)
     start_up_s = sum(stages.values(), np.zeros(len(bound)))
     return {
-        QUEUE: bound - arrived,
+        QUEUE: bound - arrived - lost_s,
+        **({LOST: lost_s} if lost_s.any() else {}),
         **{f"{START_UP}{name}": seconds for name, seconds in stages.items()},
         START_UP_WAIT: ready - bound - start_up_s,
         INSTANCE_WAIT: started - ready,
@@ -44,8 +47,17 @@ def phases(done: pa.Table, events: pa.Table) -> dict[str, Floats]:
 
 def in_order(phases: Iterable[str]) -> list[str]:
     """The distinct phases of several runs, in the order they happen; start-up stages as they are first met."""
-    others = (QUEUE, "", START_UP_WAIT, INSTANCE_WAIT, PREFILL, DECODE)
-    return sorted(dict.fromkeys(phases), key=lambda name: others.index(name) if name in others else 1)
+    others = (QUEUE, LOST, "", START_UP_WAIT, INSTANCE_WAIT, PREFILL, DECODE)
+    return sorted(dict.fromkeys(phases), key=lambda name: others.index(name) if name in others else others.index(""))
+
+
+def _lost_s(request: Ints, events: pa.Table) -> Floats:
+    """Of each request the seconds it was bound to instances that failed."""
+    lost = events.filter(pa.array(words(events, "kind").are("work_lost")))
+    of = numbers(lost, "request").astype(np.int64)
+    total_s = np.zeros(max((*request, *of), default=0) + 1)
+    np.add.at(total_s, of, numbers(lost, "seconds"))
+    return total_s[request]
 
 
 def _stages_s(instance: Ints, bound_s: Floats, ready_s: Floats, events: pa.Table) -> dict[str, Floats]:

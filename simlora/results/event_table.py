@@ -29,6 +29,7 @@ from simlora.events import (
     RequestsPreempted,
     StageFinished,
     StoreChanged,
+    WorkLost,
 )
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
@@ -118,6 +119,10 @@ def _store(e: StoreChanged) -> Row:
     return "store_changed", e.at_s, -1, "", -1, "", nan, 0, "remote", False, -1, why
 
 
+def _work_lost(e: WorkLost) -> Row:
+    return "work_lost", e.at_s, e.instance, e.function.id, e.gpu, "", e.lost_s, 0, "", False, e.request, e.why
+
+
 ROWS: dict[type, Callable[[Any], Row]] = {
     InstanceStarted: _started,
     StageFinished: _stage,
@@ -136,6 +141,7 @@ ROWS: dict[type, Callable[[Any], Row]] = {
     GpuLost: _lost,
     GpuReturned: _returned,
     StoreChanged: _store,
+    WorkLost: _work_lost,
 }
 
 

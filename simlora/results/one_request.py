@@ -110,8 +110,13 @@ def _words(event: Mapping[str, Any]) -> str:
         what = "is loaded" if event["kind"] == "backbone_loaded" else "leaves"
         return f"the backbone {event['function']} ({size}) {what} on GPU {event['gpu']}"
     if event["kind"].startswith("adapter"):
-        what = f"arrives from {event['source']}" if event["kind"] == "adapter_loaded" else "leaves"
-        return f"the adapter of {event['function']} ({event['bytes'] / 1e6:.1f} MB) {what}"
+        source = f"arrives from {event['source']}"
+        becomes = {"adapter_loaded": source, "adapter_evicted": "leaves", "adapter_failed": "cannot be loaded"}
+        size = f" ({event['bytes'] / 1e6:.1f} MB)" if event["bytes"] else ""
+        return f"the adapter of {event['function']}{size} {becomes[event['kind']]}"
+    if event["kind"] == "work_lost":
+        where = f"instance {event['instance']} on GPU {event['gpu']}"
+        return f"{where} fails, after {event['seconds']:.3f} s with it"
     return "it fails" if event["kind"] == "request_failed" else f"it is {event['kind'].removeprefix('request_')}"
 
 

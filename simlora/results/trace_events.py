@@ -28,7 +28,8 @@ PHASES = (
     ("prefill", "started_s"),
     ("decode", "first_token_s"),
 )
-OF_A_GPU = ("instance_evicted", "instance_stopped", "backbone_evicted", "adapter_evicted", "request_preempted")
+EVICTED = ("instance_evicted", "instance_stopped", "backbone_evicted", "adapter_evicted", "request_preempted")
+FAILED = ("instance_failed", "backbone_failed", "adapter_failed", "work_lost", "gpu_lost", "gpu_returned")
 
 
 class Slice(NamedTuple):
@@ -139,15 +140,16 @@ def _rows(slices: Iterable[Slice]) -> tuple[dict[tuple[int, str], int], list[Tra
 
 def _asides(events: pa.Table, rows: Mapping[tuple[int, str], int]) -> Iterator[TraceEvent]:
     """What happened in an instant, with the policy's reason."""
-    for event in events.filter(pa.array(words(events, "kind").are(*OF_A_GPU))).to_pylist():
-        backbone = event["kind"] == "backbone_evicted"
+    for event in events.filter(pa.array(words(events, "kind").are(*EVICTED, *FAILED))).to_pylist():
+        backbone = event["kind"] in ("backbone_evicted", "backbone_failed")
         row = f"backbone {event['function']}" if backbone else _row(event["instance"], event["function"])
         about = {name: event[name] for name in ("why", "stage", "bytes") if event[name]}
         if event["request"] >= 0:
             about["request"] = event["request"]
         where = {"pid": event["gpu"] + 2, "tid": rows.get((event["gpu"], row), 0)}
         name = event["kind"].replace("_", " ")
-        yield {"ph": "i", "s": "t", "name": name, "cat": "policy", **where, "ts": _us(event["at_s"]), "args": about}
+        cat = "failure" if event["kind"] in FAILED else "policy"
+        yield {"ph": "i", "s": "t", "name": name, "cat": cat, **where, "ts": _us(event["at_s"]), "args": about}
 
 
 def _requests(requests: pa.Table) -> Iterator[TraceEvent]:

@@ -27,6 +27,7 @@ SHOWN = (
     Shown("TTFT mean (s)", lambda row: row["ttft_mean_s"], ".3g"),
     Shown("TTFT p99 (s)", lambda row: row["ttft_p99_s"], ".3g"),
     Shown("finished", lambda row: row["finished"] / max(row["requests"], 1), ".1%"),
+    Shown("rejected", lambda row: row["rejected"] / max(row["requests"], 1), ".1%"),
     Shown("failed", lambda row: row["failed"] / max(row["requests"], 1), ".1%"),
     Shown("SLO attainment", lambda row: row["slo_attainment"], ".1%"),
     Shown("cost (USD)", lambda row: row["cost_usd"], ".3g"),
@@ -37,7 +38,8 @@ ONE_SEED = "one seed: no interval"
 NAME_WIDTH = 20
 """Characters of a system's name on one line; they are never cut, however narrow the terminal."""
 SMALL_IS_GOOD = tuple(shown for shown in SHOWN if shown.title.startswith(("TTFT", "cost (")))
-COMPARED = tuple(shown for shown in SHOWN if shown.title not in {"finished", "failed", "cold starts"})
+UNSERVED = ("rejected", "failed")
+COMPARED = tuple(shown for shown in SHOWN if shown.title not in {"finished", *UNSERVED, "cold starts"})
 
 
 def tables(rows: Sequence[Row], bounds: Collection[str] = ()) -> Iterator[Table]:
@@ -66,8 +68,8 @@ def _figures(title: str, by_system: Mapping[str, Mapping[int, Row]]) -> Table:
     caption = f"mean over seeds and its 95 % interval; seeds: {seeds}" if seeds > 1 else ONE_SEED
     rows = [row for by_seed in by_system.values() for row in by_seed.values()]
     all_finished = all(row["finished"] == row["requests"] for row in rows)
-    without = {"finished": all_finished, "failed": not any(row["failed"] for row in rows)}
-    columns = [shown for shown in SHOWN if not without.get(shown.title, False)]
+    without = ["finished"] * all_finished + [end for end in UNSERVED if not any(row[end] for row in rows)]
+    columns = [shown for shown in SHOWN if shown.title not in without]
     table = Table(
         title=title,
         caption=f"{caption}; all requests finished" if all_finished else caption,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simlora.engine import Simulation
+from simlora.engine import RunRecord, Simulation
+from simlora.results.breakdown import phases
 from simlora.systems import list_systems
 from simlora.testing.strategies import troubled
 
@@ -50,6 +52,16 @@ def assert_each_has_one_end(simulation: Simulation, rows: list[dict[str, object]
             assert row["instance"] == row["gpu"] == -1
 
 
+def assert_phases_add_up(record: RunRecord) -> None:
+    """What was lost is part of the wait, never more than all of it."""
+    done = record.requests.filter(pc.equal(record.requests["outcome"], "finished"))
+    each = phases(done, record.events)
+    for seconds in each.values():
+        assert (seconds >= -1e-9).all()
+    e2e_s = np.asarray(done["finished_s"]) - np.asarray(done["arrived_s"])
+    assert sum(each.values()) == pytest.approx(e2e_s)
+
+
 @pytest.mark.parametrize("system", list_systems())
 @LAW
 @given(data=st.data())
@@ -59,3 +71,4 @@ def test_bytes_ends_and_times_are_as_they_must_be_whatever_fails(system: str, da
     record = simulation.run()
     assert_nothing_is_pinned(simulation)
     assert_each_has_one_end(simulation, record.requests.to_pylist())
+    assert_phases_add_up(record)

@@ -104,6 +104,21 @@ def test_breakdown_by_hand(requests_of: Build, events_of: Build) -> None:
     )
 
 
+def test_work_that_was_lost_is_no_queueing(requests_of: Build, events_of: Build) -> None:
+    """Request 1 came at 0 s, was bound twice to what failed, for 3 s and 2 s, and to what served it at 9 s."""
+    requests = requests_of({"outcome": "rejected"}, {"request": 1, **request(0, 9, 9, 9, 10, 12)})
+    lost = [{"kind": "work_lost", "request": which, "seconds": s} for which, s in ((1, 3.0), (0, 7.0), (1, 2.0))]
+    found = breakdown(requests, events_of(*lost))
+    assert found == {
+        "queue": 4.0,
+        "lost work": 5.0,
+        "start-up: waiting": 0.0,
+        "instance wait": 0.0,
+        "prefill": 1.0,
+        "decode": 2.0,
+    }
+
+
 def test_stages_under_way_at_once_share_the_time(requests_of: Build, events_of: Build) -> None:
     found = breakdown(requests_of(request(0, 0, 4, 4, 4, 4)), events_of(stage("a", 0, 4), stage("b", 0, 4)))
     assert (found["start-up: a"], found["start-up: b"], found["start-up: waiting"]) == (2.0, 2.0, 0.0)

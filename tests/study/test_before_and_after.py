@@ -75,6 +75,7 @@ def row(system, seed, ttft, cost=1.0, scenario="s", point="base"):
         "seed": seed,
         "requests": 10,
         "finished": 9,
+        "rejected": 0,
         "failed": 0,
         "cold_starts": 2,
         "ttft_mean_s": ttft,
@@ -163,9 +164,12 @@ def test_finished_is_a_column_only_where_something_is_not():
     assert "90.0%" in text_of(*tables([whole, row("two", 0, 1.0)]))
 
 
-def test_failed_is_a_column_only_where_something_did():
-    assert "failed" not in text_of(*tables([row("one", 0, 1.0)]))
-    assert "30.0%" in text_of(*tables([{**row("one", 0, 1.0), "finished": 7, "failed": 3}, row("two", 0, 1.0)]))
+@pytest.mark.parametrize("end", ["rejected", "failed"])
+def test_what_became_of_the_others_is_a_column_only_where_it_did(end):
+    assert end not in text_of(*tables([row("one", 0, 1.0)]))
+    found = text_of(*tables([{**row("one", 0, 1.0), "finished": 7, end: 3}, row("two", 0, 1.0)]))
+    assert end in found
+    assert "30.0%" in found
 
 
 def test_a_figure_that_does_not_exist_is_a_dash():

@@ -121,16 +121,18 @@ class LeastLoaded:
     """At arrival, the engine with the fewest requests outstanding; among equals one that holds the adapter already.
 
     Source: the usual balancer in front of replicas (least outstanding requests), with the residency tie-break of
-    LoRA-aware gateways. Ties end with the engine started first.
+    LoRA-aware gateways. Ties end with the engine started first. One that starts after a failure gets requests only
+    where no other is up, as behind a health check.
     """
 
     binding: Binding = field(default=Binding.ON_ARRIVAL, init=False)
 
     def route(self, work: Sequence[QueuedRequest], function: Function, view: ClusterView) -> Route:
         best: InstanceView | None = None
-        best_key = (0, False, 0)
+        best_key = (False, 0, False, 0)
         for instance in view.instances_of(function).values():
-            key = (instance.bound + len(instance.running), function not in instance.adapters, instance.id)
+            held = instance.bound + len(instance.running)
+            key = (not instance.ready, held, function not in instance.adapters, instance.id)
             if best is None or key < best_key:
                 best, best_key = instance, key
         return ToInstance(best, "least loaded") if best is not None else NEW

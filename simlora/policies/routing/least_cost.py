@@ -40,11 +40,11 @@ class LeastCost:
 
     def route(self, work: Sequence[QueuedRequest], function: Function, view: ClusterView) -> Route:
         best: InstanceView | None = None
-        best_key = (0.0, 0, 0)
+        best_key = (False, 0.0, 0, 0)
         for instance in view.instances_of(function).values():
             load_s = 0.0 if function in instance.adapters else function.adapter.bytes / self.load_bytes_per_s
             held = instance.bound + len(instance.running)
-            key = (self._pending(instance) + load_s, held, instance.id)
+            key = (not instance.ready, self._pending(instance) + load_s, held, instance.id)
             if best is None or key < best_key:
                 best, best_key = instance, key
         return ToInstance(best, "least pending cost") if best is not None else NEW

@@ -43,10 +43,10 @@ class RankAware:
 
     def route(self, work: Sequence[QueuedRequest], function: Function, view: ClusterView) -> Route:
         best: InstanceView | None = None
-        best_key = (inf, 0, 0)
+        best_key = (True, inf, 0, 0)
         for instance in view.instances_of(function).values():
             held = instance.bound + len(instance.running)
-            key = (self._cost(work[0], instance), held, instance.id)
+            key = (not instance.ready, self._cost(work[0], instance), held, instance.id)
             if best is None or key < best_key:
                 best, best_key = instance, key
         return ToInstance(best, "least cost by rank") if best is not None else NEW
