@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from simlora.entities import Backbone, Function, QueuedRequest, Tier
 
 if TYPE_CHECKING:
-    from simlora.views import ContainerView, GpuView, InstanceView, PlaceView
+    from simlora.views import ContainerView, GpuView, InstanceView, NodeView, PlaceView
 
 
 class Binding(StrEnum):
@@ -83,12 +83,14 @@ Route = ToInstance | ColdStart | Hold | Reject
 class Placement(NamedTuple):
     """Where an instance goes: a GPU, and an idle container there to reuse (``None``: create one).
 
-    One of a backbone that is split needs more: ``others`` of the same place, in its order.
+    One of a backbone that is split needs more: ``others`` of the same place, in its order. What must come from the
+    remote store first comes in equal parts over its node's way there and those of the nodes that it goes ``through``.
     """
 
     gpu: GpuView
     container: ContainerView | None = None
     others: Sequence[GpuView] = ()
+    through: Sequence[NodeView] = ()
 
     @property
     def gpus(self) -> tuple[GpuView, ...]:

@@ -24,14 +24,11 @@ class InstanceState(StrEnum):
 
 
 class ReadyQueues(Protocol):
-    """Requests that wait, by function; only functions with at least one request appear."""
+    """Requests that wait, by function, and over all in the order they came; only functions with a request appear."""
 
     @property
     def by_function(self) -> Mapping[Function, deque[QueuedRequest]]: ...
-    def in_order(self) -> Iterator[QueuedRequest]:
-        """First come, first served, over all functions."""
-        ...
-
+    def in_order(self) -> Iterator[QueuedRequest]: ...
     def __len__(self) -> int: ...
 
 
@@ -47,12 +44,14 @@ class RunningRequest(Protocol):
 
 
 class NodeView(Protocol):
-    """A host."""
+    """A host; ``fetch_per_s``: bytes per second that one more fetch would now get of its way to the remote store."""
 
     @property
     def index(self) -> int: ...
     @property
     def gpus(self) -> Sequence[GpuView]: ...
+    @property
+    def fetch_per_s(self) -> float: ...
     @property
     def storage_wait_s(self) -> float:
         """Seconds of reading already queued on this node's storage, at its nominal rate."""

@@ -91,8 +91,8 @@ class Backend(Protocol):
         """The weights into a backbone process, once for all who map them."""
         ...
 
-    def fetch(self, artifact: Artifact, node: Node) -> Task:
-        """From the remote store to the node's storage."""
+    def fetch(self, artifact: Artifact, nodes: Sequence[Node]) -> Task:
+        """From the remote store to the storage of the first node, in equal parts over each one's way to the store."""
         ...
 
     def load_adapter(self, instance: Instance, function: Function, source: Tier) -> Task:

@@ -154,9 +154,10 @@ class SimulatedBackend:
     def load_adapter(self, instance: Instance, function: Function, source: Tier) -> Move:
         return self._load(function.adapter, source, instance.gpus, 0.0)
 
-    def fetch(self, artifact: Artifact, node: Node) -> Move:
+    def fetch(self, artifact: Artifact, nodes: Sequence[Node]) -> Move:
         path = self._loaders[artifact.kind].between(Tier.REMOTE, Tier.SSD)
-        return Move(self._env, path.fixed_s, artifact.bytes, [(node.remote,)], path.bytes_per_s)
+        part_bytes = -(-artifact.bytes // len(nodes))
+        return Move(self._env, path.fixed_s, part_bytes, [(node.remote,) for node in nodes], path.bytes_per_s)
 
     def _load(self, artifact: Artifact, source: Tier, gpus: Sequence[Gpu], fixed_s: float) -> Move:
         """A checkpoint in equal parts, an adapter whole to each GPU."""

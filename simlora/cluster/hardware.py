@@ -86,6 +86,10 @@ class Node:
     def storage_wait_s(self) -> float:
         return self.storage.backlog_s(self._env.now) + sum(self.expected.values()) / self.storage.bytes_per_s
 
+    @property
+    def fetch_per_s(self) -> float:
+        return self.remote.bytes_per_s / (len(self.remote.transfers) + 1)
+
     def expect_read(self, instance: int, backbone: Backbone) -> None:
         """An instance under way will read this checkpoint from storage, unless the cache holds it."""
         if backbone.name not in self.cache:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import simpy
 
-from simlora.cluster.hardware import Gpu, Place
+from simlora.cluster.hardware import Gpu, Node, Place
 from simlora.cluster.memory import Alike, Memory
 from simlora.cluster.queues import Queues
 from simlora.cluster.running import Running
@@ -161,6 +162,7 @@ class Instance:
         "stage_bytes",
         "state",
         "task",
+        "through",
         "upto",
         "wake",
     )
@@ -180,6 +182,7 @@ class Instance:
         self.reserved: dict[str, int] = {}
         self.host_copies: dict[str, int] = {}
         self.upto: str | None = None
+        self.through: Sequence[Node] = ()
         self.ready = False
         self.began_s = 0.0
         self.ready_s = float("nan")

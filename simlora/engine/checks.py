@@ -116,6 +116,10 @@ def check_placement(policy: Any, placement: Placement, backbone: Backbone, clust
     for gpu in place.gpus:
         if gpu.lost:
             refuse(policy, cluster.now_s, f"places on {gpu}, which is lost")
+    for n, node in enumerate(placement.through):
+        if node not in cluster.nodes or node in (place.gpu.node, *placement.through[:n]):
+            what = f"{node}, which is not another node of this cluster with a GPU in service"
+            refuse(policy, cluster.now_s, f"fetches what {place} needs through {what}")
     if container is not None and (container.id not in cluster.idle_containers or container.gpus != place.gpus):
         refuse(policy, cluster.now_s, f"places in {container}, which is not an idle container of {place}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import simpy
@@ -34,6 +34,7 @@ class StartUp:
     def bring_up(self, instance: Instance) -> Life:
         """Every stage reserved, also those that join while it is under way."""
         env, backend, reserved = self._engine.env, self._engine.backend, instance.reserved
+        self._fetch_ahead(instance)
         for stage in self._stages:
             if stage.name in reserved:
                 began_s = env.now
@@ -53,6 +54,15 @@ class StartUp:
         self.check_ready(instance)
         self._engine.planner.notice(CauseKind.LOAD_FINISHED, instance.function, instance.id)
 
+    def _fetch_ahead(self, instance: Instance) -> None:
+        """What its stages need from the remote store and begin to fetch beside the stages before them."""
+        node = instance.gpu.node
+        for stage in self._stages:
+            if stage.fetch == "at-start" and stage.name in instance.reserved:
+                artifact = self._artifact(instance, stage)
+                if artifact is not None and artifact.name not in instance.host_copies and self._is_away(artifact, node):
+                    self._fetching(artifact, node, instance.through)
+
     def check_ready(self, instance: Instance) -> None:
         """Note the time if the last stage is behind it."""
         instance.ready = len(instance.done) == len(self._stages)
@@ -69,7 +79,7 @@ class StartUp:
             instance.gpu.node.expected.pop(instance.id, None)
             if not process.loaded:
                 if process.loading is None:
-                    process.loading = self._env.process(self._try_to_load(process, stage))
+                    process.loading = self._env.process(self._try_to_load(process, stage, instance.through))
                 yield process.loading
             artifact = None
         if artifact is not None:
@@ -103,9 +113,9 @@ class StartUp:
 
     # ------------------------------------------------------------------ shared backbones
 
-    def _try_to_load(self, process: BackboneProcess, stage: Stage) -> Life:
+    def _try_to_load(self, process: BackboneProcess, stage: Stage, through: Sequence[Node]) -> Life:
         try:
-            yield from self._load_backbone(process, stage)
+            yield from self._load_backbone(process, stage, through)
         except simpy.Interrupt:
             if process.task is not None:
                 process.task.stop()
@@ -113,10 +123,10 @@ class StartUp:
             process.loading = None
             self._engine.failing.backbone_lost(process, str(error))
 
-    def _load_backbone(self, process: BackboneProcess, stage: Stage) -> Life:
+    def _load_backbone(self, process: BackboneProcess, stage: Stage, through: Sequence[Node]) -> Life:
         """The backbone process loads its weights once, whoever asked first; mapping them is each function's own."""
         checkpoint, node = self._checkpoint(process.backbone), process.gpu.node
-        source = yield from self._nearest(checkpoint, node)
+        source = yield from self._nearest(checkpoint, node, through)
         began_s = self._env.now
         process.task = self._engine.backend.load_backbone(process, stage, checkpoint, source)
         yield process.task.done
@@ -138,20 +148,29 @@ class StartUp:
         """The nearest tier that holds it, once it has come from the remote store if need be."""
         if artifact.name in instance.host_copies:
             return Tier.HOST
-        return (yield from self._nearest(artifact, instance.gpu.node))
+        return (yield from self._nearest(artifact, instance.gpu.node, instance.through))
 
-    def _nearest(self, artifact: Artifact, node: Node) -> Generator[simpy.Event, Any, Tier]:
+    def _nearest(self, artifact: Artifact, node: Node, through: Sequence[Node]) -> Generator[simpy.Event, Any, Tier]:
         """The nearest tier of the node that holds it, once it has come from the remote store if need be."""
         if artifact.name in node.cache:
             return Tier.HOST
-        if not node.stores(artifact.name):
-            if artifact.name not in node.fetching:
-                node.fetching[artifact.name] = self._env.process(self._fetch(artifact, node))
-            yield node.fetching[artifact.name]
+        if self._is_away(artifact, node):
+            yield self._fetching(artifact, node, through)
         return Tier.SSD
 
-    def _fetch(self, artifact: Artifact, node: Node) -> Life:
-        task = self._engine.backend.fetch(artifact, node)
+    @staticmethod
+    def _is_away(artifact: Artifact, node: Node) -> bool:
+        """Whether it has to come to the node."""
+        return artifact.name not in node.cache and not node.stores(artifact.name)
+
+    def _fetching(self, artifact: Artifact, node: Node, through: Sequence[Node]) -> simpy.Process:
+        """Its fetch to the node, the one under way if there is one."""
+        if artifact.name not in node.fetching:
+            node.fetching[artifact.name] = self._env.process(self._fetch(artifact, node, through))
+        return node.fetching[artifact.name]
+
+    def _fetch(self, artifact: Artifact, node: Node, through: Sequence[Node]) -> Life:
+        task = self._engine.backend.fetch(artifact, (node, *through))
         try:
             yield task.done
             node.on_ssd[artifact.name] = None

@@ -15,6 +15,7 @@ from simlora.views import InstanceState
 
 if TYPE_CHECKING:
     from simlora.engine.engine import Engine
+    from simlora.views import NodeView
 
 
 class Starter:
@@ -81,7 +82,7 @@ class Starter:
         if container is not None and container.id not in self._cluster.containers:
             # It ended with its last process, to make room.
             container, stages = None, list(self._reservations.missing(()))
-        instance = self._create(owner, function.backbone, place, container, on_demand=True, why=why)
+        instance = self._create(owner, function.backbone, place, container, placement.through, on_demand=True, why=why)
         self._reservations.take(instance, stages, work)
         self._engine.server.bring_to_life(instance)
         return not work or self.bind(work, instance)
@@ -94,7 +95,7 @@ class Starter:
         """A planned start as far as ``upto``; one that does not fit is the policy's fault."""
         place = self._cluster.place_of(placement.gpus)
         container = None if placement.container is None else self._cluster.containers[placement.container.id]
-        instance = self._create(function, backbone, place, container, on_demand=False, why=why)
+        instance = self._create(function, backbone, place, container, placement.through, on_demand=False, why=why)
         self._advance(instance, upto, policy)
         self._engine.server.bring_to_life(instance)
         return instance
@@ -131,6 +132,7 @@ class Starter:
         backbone: Backbone,
         place: Place,
         container: Container | None,
+        through: Sequence[NodeView],
         *,
         on_demand: bool,
         why: str,
@@ -142,6 +144,7 @@ class Starter:
             cluster.idle_containers.pop(home.id, None)
         instance.since_s = instance.last_used_s = instance.began_s = now_s
         instance.on_demand, instance.own_container = on_demand, container is None
+        instance.through = [cluster.every_node[node.index] for node in through]
         if container is not None:
             instance.done[self._first_stage] = 0
         self._engine.happened(InstanceStarted(now_s, instance.id, function, place.gpu.index, home.id, on_demand, why))

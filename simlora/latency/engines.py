@@ -87,6 +87,11 @@ class Stage(Sourced):
     seconds: float = Field(ge=0, description="median; of the fixed part if it moves bytes")
     sigma: float = Field(default=0.0, ge=0, le=2, description="log-normal spread of the seconds")
     moves: bool = False
+    fetch: Literal["in-turn", "at-start"] = Field(
+        default="in-turn",
+        description="when an artifact that must come from the remote store first begins to: as its stage begins, or "
+        "with the whole start, beside the stages before it",
+    )
     shared_s: float | None = Field(default=None, ge=0)
     host_bytes: int = Field(default=0, ge=0)
     device_bytes: int = Field(default=0, ge=0)

@@ -55,9 +55,17 @@ class Snapshot:
     def _put(self, proxy: Mapping[Any, Any], key: Any, value: Any) -> None:
         self._inner[id(proxy)][key] = value
 
-    def add_node(self, storage_wait_s: float = 0.0, cached: frozenset[str] = frozenset()) -> FrozenNode:
+    def add_node(
+        self,
+        storage_wait_s: float = 0.0,
+        cached: frozenset[str] = frozenset(),
+        fetch_per_s: float = 1e9,
+        has_all: bool = True,
+    ) -> FrozenNode:
+        """``has_all``: its storage holds every artifact; otherwise none."""
         self._node_gpus.append([])
-        self._nodes.append(FrozenNode(len(self._nodes), self._node_gpus[-1], storage_wait_s, cached))
+        gpus = self._node_gpus[-1]
+        self._nodes.append(FrozenNode(len(self._nodes), gpus, storage_wait_s, cached, fetch_per_s, has_all))
         return self._nodes[-1]
 
     def add_gpu(

@@ -78,6 +78,12 @@ KEYS: dict[str, dict[str, Sequence[Any]]] = {
         "scaling": ({"policy": "ongoing", "target": 2, "max_instances": 2},),
         "limits.instances_per_gpu": (2,),
     },
+    "hydraserve": {key: SERVERLESS[key] for key in ("sharing", "host_cache_fraction", "storage")}
+    | {
+        "placement": ({"policy": "nic-aware", "most": 1}, {"policy": "nic-aware", "setup_s": 0.0}, "most-free"),
+        "keepalive": ("none", {"policy": "fixed", "seconds": 8.0}),
+        "limits.queue_timeout_s": (4.0, 30.0),
+    },
     "serverless-vllm": ENGINES | {"keepalive": ("none", {"policy": "fixed", "seconds": 8.0})},
     "reserved-plus-burst": ENGINES
     | {

@@ -47,12 +47,14 @@ class FrozenNode:
     gpus: Sequence[FrozenGpu]
     storage_wait_s: float = 0.0
     cached: frozenset[str] = frozenset()
+    fetch_per_s: float = 1e9
+    has_all: bool = True
 
     def caches(self, checkpoint: str) -> bool:
         return checkpoint in self.cached
 
     def stores(self, artifact: str) -> bool:
-        return True
+        return self.has_all
 
     def __repr__(self) -> str:
         return f"<node {self.index}>"

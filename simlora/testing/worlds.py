@@ -96,7 +96,8 @@ class _Maker:
         reserved = self.shared_process and sum(wanted.values()) <= sum(nodes) and self.rng.random() < 0.5
         for gpus in nodes:
             cached = frozenset(b.name for b in BACKBONES if self.rng.random() < 0.3)
-            node = self.view.add_node(self.rng.choice((0.0, 2.0)), cached)
+            wait_s, fetch_per_s = self.rng.choice((0.0, 2.0)), self.rng.choice((0.0, 1e9, 20e9))
+            node = self.view.add_node(wait_s, cached, fetch_per_s, has_all=self.rng.random() < 0.5)
             paired = self.rng.random() < 0.5
             for _ in range(gpus):
                 beside = node.gpus[0] if paired and node.gpus else None

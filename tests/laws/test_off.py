@@ -48,6 +48,7 @@ def test_with_all_of_them_off_every_start_is_on_demand_and_nothing_leaves_but_by
 def test_what_is_kept_for_ever_is_never_cold_again(system: str) -> None:
     instead: dict[str, dict[str, Any]] = {
         "vllm": {"preloading": "always-on"},
+        "hydraserve": {"scaling": "queue-based"},
         "serverless-llm": {"scaling": "ongoing", "limits.instances_per_gpu": 2},
     }
     record = run(system, **{**OFF, **NEVER_ENDS, **instead.get(system, {})})

@@ -200,7 +200,7 @@ class TorchBackend:
     def _adapter(self, worker: Worker, function: Function) -> Task:
         return self._work(worker, "adapter", name=function.id, folder=str(self._adapters[function]))
 
-    def fetch(self, artifact: Artifact, node: Node) -> Task:
+    def fetch(self, artifact: Artifact, nodes: Sequence[Node]) -> Task:
         """There is no remote store here: every file is on the machine (the cluster says so)."""
         raise NotImplementedError("a remote store")
 

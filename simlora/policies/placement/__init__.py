@@ -6,6 +6,7 @@ processes in it end.
 """
 
 from simlora.policies.placement.by_room import BackboneAffinity, IdleContainerFirst, MostFree, StorageAware
+from simlora.policies.placement.nic_aware import NicAware
 from simlora.policies.placement.pcie_aware import PcieAware
 
-__all__ = ["BackboneAffinity", "IdleContainerFirst", "MostFree", "PcieAware", "StorageAware"]
+__all__ = ["BackboneAffinity", "IdleContainerFirst", "MostFree", "NicAware", "PcieAware", "StorageAware"]

@@ -48,11 +48,16 @@ class PlacementContract(PolicyContract):
 
 
 def check_place(place: Placement, backbone: Backbone, world: World) -> None:
-    """The GPUs are one of the view's places for the backbone; the container, if one is named, stands idle on them."""
+    """The GPUs are one of the view's places for the backbone; the container, if one is named, stands idle on them;
+    who helps to fetch is another node, once each."""
     gpus, container = place.gpus, place.container
     assert all(any(gpu is one for one in world.view.gpus) for gpu in gpus), f"{gpus} are not GPUs of the view"
     places = [tuple(one.gpus) for one in world.view.places(backbone.tensor_parallel)]
     assert gpus in places, f"{gpus} is no place for {backbone.name} over {backbone.tensor_parallel} GPUs"
+    helpers = [node.index for node in place.through]
+    assert len({place.gpu.node.index, *helpers}) == len(helpers) + 1, (
+        f"fetches through {helpers}: once each, others only"
+    )
     if container is not None:
         assert container.id in world.view.idle_containers, f"{container} is not among the idle containers"
         assert tuple(container.gpus) == gpus, f"{container} is on {container.gpus}, not on {gpus}"
