@@ -72,7 +72,7 @@ BUILT_IN = {
     "chameleon": Style("#BBCC33", (0, (4, 1)), "*", "//"),
     "clairvoyant-lora": Style("#000000", (0, (1, 3)), "|", ""),
     "dlora": Style("#222255", (0, (5, 1, 1, 1)), "d", "oo"),
-    "hydraserve": Style("#6699CC", (0, (8, 1, 1, 1)), "X", "-."),
+    "hydraserve": Style("#6699CC", (0, (8, 1, 1, 1)), "$H$", "-."),
     "peft": Style("#99DDFF", (0, (2, 2)), "1", "\\\\"),
     "plain-serverless": Style("#DDCC77", (0, (6, 1)), "h", "|||"),
     "predictive-lora": Style("#117733", (0, (5, 2, 1, 2)), "_", "**"),
