@@ -71,7 +71,7 @@ def test_a_role_may_ask_for_other_traffic() -> None:
 
 
 def test_references_are_those_that_are_told_the_future() -> None:
-    assert references("forecast") == ["clairvoyant-noisy-rate", "clairvoyant-rate"]
+    assert references("forecast") == ["clairvoyant-rate", "clairvoyant-noisy-rate"]
     assert references("routing") == []
 
 
