@@ -31,7 +31,7 @@ MARKETS = {
     "Runpod flex and active": ("runpod-2026", "runpod-active-2026"),
     "Alibaba and EC2": ("alibaba-fc-2024-08", "ec2-on-demand-2026"),
 }
-FEWEST = "vllm, fewest GPUs"
+FEWEST = "vllm (3 to 6 GPUs)"
 WANTED = (0.5, 0.9, 0.95, 0.99)
 
 
