@@ -13,6 +13,12 @@ import pytest
 HANGS_AFTER_S = 20
 
 
+def pytest_configure() -> None:
+    """What the simulator prints and how it ends does not depend on how the tests were started."""
+    os.environ.pop("COLUMNS", None)  # the width that another program's terminal had
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background, and by all children then
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real traces and public tables; tests that need it are skipped where it isn't there."""
