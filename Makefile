@@ -11,7 +11,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --pr
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-quickstart: $(VENV)/.installed ## install simlora and run a small experiment
+quickstart: $(VENV)/.installed ## install simlora and run the main experiment: three classes of traffic, four systems
 	$(BIN)/simlora run experiments/quickstart/experiment.toml
 
 test: $(VENV)/.installed-dev ## run the tests, all but the slow ones

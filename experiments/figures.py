@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -46,9 +45,3 @@ def dots(found: pd.DataFrame, panels: Mapping[str, Callable[[Axes], None]]) -> P
 
 def _sides(own: pd.DataFrame) -> Floats:
     return np.array([own["estimate"] - own["low"], own["high"] - own["estimate"]], float).clip(min=0.0)
-
-
-def keep(picture: Picture, results: Path, readme: Path, name: str) -> None:
-    """The figure among the others of its run, and its PNG beside the README."""
-    drawn = picture.save(results / "figures" / name)
-    readme.with_name(f"{name}.png").write_bytes(drawn[1].read_bytes())

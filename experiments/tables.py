@@ -8,12 +8,12 @@ interval leaves out 1.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from page import fill_in
 
 from simlora.results.breakdown import START_UP
 from simlora.results.load import Results, load
@@ -31,7 +31,6 @@ FORMS = {
 }
 COMPARED = ("TTFT mean (s)", "TTFT p99 (s)", "cost (USD)")
 MEDIAN = "of the median seed"
-BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
 
 
 def figures(summary: pd.DataFrame) -> pd.DataFrame:
@@ -136,16 +135,5 @@ def report(folder: Path) -> Iterator[str]:
         yield from phases(results, str(scenario), own["system"].unique())
 
 
-def insert(text: str, readme: Path) -> None:
-    """Put the tables in place of those between the two markers of a README."""
-    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    readme.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    tables = "\n".join(report(Path(sys.argv[1])))
-    if len(sys.argv) > 2:
-        insert(tables, Path(sys.argv[2]))
-    else:
-        print(tables)
+    fill_in(__doc__, lambda results: report(results.folder))

@@ -14,11 +14,11 @@ from matplotlib.axes import Axes
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from figures import dots, keep
-from tables import insert, markdown, written
+from figures import dots
+from page import fill_in
+from tables import markdown, written
 
 from simlora.plotting.style import Picture, log_ticks
-from simlora.results.load import load
 from simlora.results.statistics import paired_ratio
 
 WHOLE = "serverless-lora"
@@ -74,10 +74,4 @@ def _as_ratio(axes: Axes) -> None:
 
 
 if __name__ == "__main__":
-    runs = load(Path(sys.argv[1])).summary
-    tables = "\n".join(report(runs))
-    if len(sys.argv) > 2:
-        insert(tables, Path(sys.argv[2]))
-        keep(picture(runs), Path(sys.argv[1]), Path(sys.argv[2]), "ablation")
-    else:
-        print(tables)
+    fill_in(__doc__, lambda runs: report(runs.summary), lambda runs: picture(runs.summary), "ablation")

@@ -15,12 +15,12 @@ import pandas as pd
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from figures import keep
-from tables import insert, markdown, with_served, written
+from page import fill_in
+from tables import markdown, with_served, written
 
 from simlora.plotting.bars import WHISKER, intervals, whiskers
 from simlora.plotting.style import LOOK, Picture, canvas, handle, legend_above, log_ticks, styles
-from simlora.results.load import Results, load
+from simlora.results.load import Results
 from simlora.results.statistics import mean_interval
 from simlora.results.tables import Floats
 
@@ -98,10 +98,4 @@ def picture(runs: pd.DataFrame) -> Picture:
 
 
 if __name__ == "__main__":
-    runs = figures(load(Path(sys.argv[1])))
-    tables = "\n".join(report(runs))
-    if len(sys.argv) > 2:
-        insert(tables, Path(sys.argv[2]))
-        keep(picture(runs), Path(sys.argv[1]), Path(sys.argv[2]), "cliff")
-    else:
-        print(tables)
+    fill_in(__doc__, lambda runs: report(figures(runs)), lambda runs: picture(figures(runs)), "cliff")

@@ -15,11 +15,11 @@ from matplotlib.axes import Axes
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from figures import dots, keep
-from tables import insert, markdown, written
+from figures import dots
+from page import fill_in
+from tables import markdown, written
 
 from simlora.plotting.style import Picture
-from simlora.results.load import load
 from simlora.results.statistics import Interval, gap_closed, mean_interval
 
 FLOOR, BOUND, OWN_BOUND = "plain-serverless", "bound", "bound of hf-eager"
@@ -75,10 +75,4 @@ def _as_share(axes: Axes) -> None:
 
 
 if __name__ == "__main__":
-    runs = load(Path(sys.argv[1])).summary
-    tables = "\n".join(report(runs))
-    if len(sys.argv) > 2:
-        insert(tables, Path(sys.argv[2]))
-        keep(picture(runs), Path(sys.argv[1]), Path(sys.argv[2]), "gaps")
-    else:
-        print(tables)
+    fill_in(__doc__, lambda runs: report(runs.summary), lambda runs: picture(runs.summary), "gaps")

@@ -13,10 +13,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from simlora.results.load import Results, load
+sys.path.append(str(Path(__file__).parents[1]))
+
+from page import fill_in
+
+from simlora.results.load import Results
 from simlora.results.statistics import Interval, mean_interval, paired_ratio
 
-BEGIN, END = "<!-- frontier -->", "<!-- end of frontier -->"
 FIXED = "fixed "
 FORMS = {"memory_gb": ".1f", "cold": ".1%", "ttft_mean_s": ".2f", "cost_usd": ".2f"}
 WAIT_S = 1.0
@@ -67,15 +70,5 @@ def report(results: Results) -> Iterator[str]:
         yield ""
 
 
-def main() -> None:
-    text = "\n".join(report(load(Path(sys.argv[1]))))
-    if len(sys.argv) < 3:
-        print(text)
-        return
-    readme = Path(sys.argv[2])
-    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
-    readme.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    fill_in(__doc__, report, place="frontier")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))
 
+from page import fill_in
 from tables import markdown, with_served, written
 
 from simlora.results.load import load
@@ -29,4 +30,4 @@ def report(folder: Path) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    print("\n".join(report(Path(sys.argv[1]))))
+    fill_in(__doc__, lambda results: report(results.folder))

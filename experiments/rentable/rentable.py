@@ -17,7 +17,8 @@ import pandas as pd
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from tables import insert, markdown, written
+from page import fill_in
+from tables import markdown, written
 
 from simlora.plotting.style import LOOK, Picture, canvas, handle, legend_above, log_ticks, styles
 from simlora.results.load import Results, load
@@ -155,10 +156,4 @@ def report(folder: Path) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    tables = "\n".join(report(Path(sys.argv[1])))
-    if len(sys.argv) > 2:
-        insert(tables, Path(sys.argv[2]))
-        drawn = picture(figures(load(Path(sys.argv[1])))).save(Path(sys.argv[1], "figures", "rentable"))
-        Path(sys.argv[2]).with_name("rentable.png").write_bytes(drawn[1].read_bytes())
-    else:
-        print(tables)
+    fill_in(__doc__, lambda runs: report(runs.folder), lambda runs: picture(figures(runs)), "rentable")

@@ -14,6 +14,10 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
+sys.path.append(str(Path(__file__).parents[1]))
+
+from page import fill_in
+
 from simlora.results.breakdown import INSTANCE_WAIT, PREFILL, QUEUE, START_UP, START_UP_WAIT, breakdown
 from simlora.results.load import Cell, load
 
@@ -122,4 +126,4 @@ def report(folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    print(report(Path(sys.argv[1] if len(sys.argv) > 1 else "results/timeline")), end="")
+    fill_in(__doc__, lambda results: report(results.folder).splitlines(), default=Path("results/timeline"))

@@ -38,8 +38,14 @@ def ttft_cdf(
         figure, [[axes]] = canvas(width, 2.2)
         for system in named:
             x, y = _distribution(requests[requests["system"] == system])
-            axes.plot(
-                x, y, color=look[system].color, linestyle=look[system].dash, label=system, zorder=3 - len(curves) / 100
+            axes.step(
+                x,
+                y,
+                where="post",
+                color=look[system].color,
+                linestyle=look[system].dash,
+                label=system,
+                zorder=3 - len(curves) / 100,
             )
             curves.append(pd.DataFrame({"system": system, "ttft_s": x, "share_of_requests": y}))
         if slo_s is not None:

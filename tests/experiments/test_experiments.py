@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +20,8 @@ from simlora.study.regime import regimes, survey
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 FILES = sorted(EXPERIMENTS.glob("*/experiment.toml"))
+TELLERS = sorted(path for path in EXPERIMENTS.rglob("*.py") if "fill_in(" in path.read_text() and path.stem != "page")
+"""Scripts that tell of a finished run."""
 GOLDEN = Path(__file__).with_name("timeline.md")
 
 Script = Callable[[str], ModuleType]
@@ -115,3 +120,13 @@ def test_an_ablation_is_each_mechanism_alone_and_in_pairs(script: Script) -> Non
     found = worth.ratios(runs.assign(**dict.fromkeys(worth.METRICS.values(), runs["v"])))
     assert set(found["row"]) == {"NBS"}
     assert found["estimate"].tolist() == [2.5] * len(worth.METRICS)
+
+
+@pytest.mark.parametrize("path", TELLERS, ids=lambda path: path.stem)
+def test_a_folder_without_results_is_told_in_one_line(path: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(path), str(tmp_path / "none")]
+    environment = {**os.environ, "PYTHONPATH": str(EXPERIMENTS.parent)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1
+    assert "no results folder" in done.stderr
+    assert "Traceback" not in done.stderr
