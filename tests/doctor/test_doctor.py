@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -71,8 +72,8 @@ def test_a_complaint_names_cure_and_loss() -> None:
 
 @pytest.mark.torch
 def test_a_second_process_reads_what_the_first_shares() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "simlora.cli", "doctor", "--device", "cpu"], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "simlora.cli", "doctor", "--device", "cpu"]
+    environment = {**os.environ, "COLUMNS": "160"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert "a second process read it" in done.stdout
