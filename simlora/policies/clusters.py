@@ -6,14 +6,12 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 
-ROUNDS = 50
 
-
-def cut_offs(numbers: Sequence[float], most: int, explained: float) -> list[float]:
+def cut_offs(numbers: Sequence[float], most: int, explained: float, rounds: int) -> list[float]:
     """What parts ``numbers`` into clusters: the midpoints between their means.
 
     As few clusters as explain the share ``explained`` of the variance, that is, as leave at most the rest of it within
-    clusters, but no more than ``most``. Empty where all numbers are one cluster.
+    clusters, but no more than ``most``, each time in ``rounds`` rounds at most. Empty if all numbers are one cluster.
     """
     ordered = sorted(numbers)
     total = _within(ordered, [])
@@ -21,16 +19,16 @@ def cut_offs(numbers: Sequence[float], most: int, explained: float) -> list[floa
     for clusters in range(2, most + 1):
         if _within(ordered, cuts) <= (1 - explained) * total:
             break
-        cuts = _lloyd(ordered, clusters)
+        cuts = _lloyd(ordered, clusters, rounds)
     return cuts
 
 
-def _lloyd(ordered: Sequence[float], clusters: int) -> list[float]:
+def _lloyd(ordered: Sequence[float], clusters: int, rounds: int) -> list[float]:
     """Cuts of as many clusters, or of fewer if numbers coincide."""
     quantiles = [ordered[(2 * i + 1) * len(ordered) // (2 * clusters)] for i in range(clusters)]
     means = sorted(dict.fromkeys(quantiles))
     cuts: list[float] = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         moved = [(low + high) / 2 for low, high in pairwise(means)]
         if moved == cuts:
             break

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
+import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
@@ -14,14 +15,30 @@ from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 from simlora.errors import ConfigError
 from simlora.policies.base import ROLES
 
+TIMES = ("_s", "seconds")
+
 
 def typed(policy: type, keys: Mapping[str, Any], what: str) -> dict[str, Any]:
     """The values of a policy's keys as its fields' types have them: a list becomes a tuple where that is declared.
 
-    A type that says nothing about plain values, or that only a type checker can resolve, takes any value.
+    A type that says nothing about plain values, or that only a type checker can resolve, takes any value. No number is
+    NaN, and infinite are only times (``_s``): those that never come.
     Raises :class:`ConfigError` with key, value found and type wanted; ``what`` stands before it.
     """
+    for key, value in keys.items():
+        for number in _numbers(value):
+            if math.isnan(number) or (math.isinf(number) and not key.endswith(TIMES)):
+                raise ConfigError(f'{what}: key "{key}" must be a finite number (found {value!r})')
     return {key: _typed(hint, keys[key], f'{what}: key "{key}"') for key, hint in _hints(policy, keys).items()}
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """The floats in a value as TOML has it."""
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _numbers(inner)
 
 
 def _hints(policy: type, keys: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -37,7 +38,7 @@ class IdleTimes:
     quantile less ``margin``, keep to the upper edge of that of the ``tail`` quantile plus ``margin``; a head in the
     first bin means that nothing is let go in between. With fewer than ``min_gaps`` gaps, or counts that differ too
     little over the bins (coefficient of variation below ``min_cv``), keep for the whole range. With half of the gaps or
-    more beyond it, the next one is predicted: the mean of the last ten gaps, -+ ``predicted_margin``.
+    more beyond it, the next one is predicted: the mean of the last ``recent_gaps``, -+ ``predicted_margin``.
 
     Source: Serverless in the Wild (ATC'20): 1-minute bins over 4 hours, 5 % and 99 %, 10 %, 15 %, CV 2. From
     re-implementations (github.com/aFuerst/faascache-sim e1f3b84 and others): gaps run from call to call, two are
@@ -52,11 +53,14 @@ class IdleTimes:
     min_cv: float = 2.0
     min_gaps: int = 2
     predicted_margin: float = 0.15
+    recent_gaps: int = 10
     _histories: dict[Function | Backbone, _History] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.bin_s > 0 or self.bins < 1:
-            raise ValueError(f"bin_s must be more than 0, bins at least 1 (found {self.bin_s} and {self.bins})")
+        if not 0 < self.bin_s < math.inf or self.bins < 1:
+            raise ValueError(
+                f"bin_s must be a finite number, more than 0, bins at least 1 (found {self.bin_s} and {self.bins})"
+            )
         if not 0 < self.head < self.tail <= 1:
             raise ValueError(f"0 < head < tail <= 1 must hold (found {self.head} and {self.tail})")
         for margin in (self.margin, self.predicted_margin):
@@ -64,12 +68,14 @@ class IdleTimes:
                 raise ValueError(f"a margin must be at least 0 and less than 1 (found {margin})")
         if self.min_gaps < 1:
             raise ValueError(f"min_gaps must be at least 1 (found {self.min_gaps})")
+        if self.recent_gaps < 1:
+            raise ValueError(f"recent_gaps must be at least 1 (found {self.recent_gaps})")
 
     def observe_arrival(self, function: Function, at_s: float) -> None:
         for called in (function, function.backbone):
             history = self._histories.get(called)
             if history is None:
-                self._histories[called] = _History(np.zeros(self.bins, np.int64), at_s, deque(maxlen=10))
+                self._histories[called] = _History(np.zeros(self.bins, np.int64), at_s, deque(maxlen=self.recent_gaps))
                 continue
             gap_s, history.last_s = at_s - history.last_s, at_s
             history.recent_s.append(gap_s)

@@ -60,6 +60,7 @@ def test_counts_that_differ_little_over_the_bins_keep_for_the_whole_range() -> N
 def test_gaps_beyond_the_range_are_predicted_by_their_mean() -> None:
     assert window_after([18_000.0, 22_000.0]) == near(0.85 * 20_000.0, 1.15 * 20_000.0)
     assert window_after([18_000.0, 600.0]) == near(0.85 * 9_300.0, 1.15 * 9_300.0)
+    assert window_after([30_000.0, 18_000.0, 22_000.0], recent_gaps=2) == near(0.85 * 20_000.0, 1.15 * 20_000.0)
     assert window_after([18_000.0, 600.0, 600.0]) == near(0.9 * 600.0, 1.1 * 660.0)
 
 

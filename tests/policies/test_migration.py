@@ -16,7 +16,7 @@ from simlora.policies.preloading.balance import share_out, whole
 from simlora.testing.scenario import ROW, Scenario, make_functions, make_workload
 from simlora.testing.steps import ConstantSteps
 
-PLENTY: dict[str, Any] = {"exec_s": 5.0, "move_s": 0.05, "s_per_gb": 1 / 32}
+PLENTY: dict[str, Any] = {"exec_s": 5.0, "move_s": 0.05, "s_per_gb": 1 / 32, "gap": 0.01, "node_limit": 2000}
 
 
 def shared(counts: list[list[int]], kv_gb: float = 1.0, **keys: Any) -> np.ndarray:

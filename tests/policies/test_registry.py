@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import math
+import typing
 from pathlib import Path
 
 import pytest
 
 from simlora.errors import ConfigError
 from simlora.policies.base import ROLES
-from simlora.policies.fitting import check_role
+from simlora.policies.fitting import TIMES, check_role
 from simlora.policies.registry import make_policy, policies_of
 from simlora.systems import load_system
 from simlora.systems.config import parse_system
@@ -131,6 +134,36 @@ def test_a_number_may_be_whole_or_infinite_where_any_is_declared(tmp_path: Path,
     assert make_policy("keepalive", {"policy": "fixed", "seconds": seconds}, tmp_path).seconds == seconds
     system = load_system("serverless-lora", {"keepalive.seconds": seconds})
     assert parse_system(system.model_dump(mode="json"), "here").keepalive["seconds"] == seconds
+
+
+@pytest.mark.parametrize(
+    ("role", "policy", "key", "value"),
+    [
+        ("preloading", "pckp", "min_density", math.nan),
+        ("preloading", "pckp", "min_density", math.inf),
+        ("batching", "slo-classes", "threshold", -math.inf),
+        ("keepalive", "fixed", "seconds", math.nan),
+        ("adapters", "chameleon-score", "size", math.nan),
+        ("batching", "memory-look-ahead", "prefetch_steps", [math.inf]),
+    ],
+)
+def test_no_number_is_nan_and_only_times_are_infinite(
+    tmp_path: Path, role: str, policy: str, key: str, value: object
+) -> None:
+    said = f'there: {role} policy "{policy}": key "{key}" must be a finite number (found {value!r})'
+    with pytest.raises(ConfigError) as refused:
+        make_policy(role, {"policy": policy, key: value}, tmp_path, "there")
+    assert str(refused.value) == said
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_every_built_in_refuses_what_is_no_number(tmp_path: Path, role: str, value: float) -> None:
+    for name, policy in policies_of(role).items():
+        for key, hint in typing.get_type_hints(policy).items():
+            if hint is float and key in inspect.signature(policy).parameters and not key.endswith(TIMES):
+                with pytest.raises(ConfigError, match=f'"{key}" must be a finite number'):
+                    make_policy(role, {"policy": name, key: value}, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -27,17 +27,22 @@ STEPS = ConstantSteps(0.05)
     ],
 )
 def test_numbers_that_lie_apart_are_parted_half_way(numbers: list[float], cuts: list[float]) -> None:
-    assert cut_offs(numbers, 4, 0.95) == pytest.approx(cuts)
+    assert cut_offs(numbers, 4, 0.95, 50) == pytest.approx(cuts)
+
+
+def test_clusters_settle_in_as_many_rounds_as_they_may_take() -> None:
+    numbers = [0.0] * 6 + [0.3, 0.5, 0.7, 1.0]
+    assert cut_offs(numbers, 2, 0.99, 1) != cut_offs(numbers, 2, 0.99, 50)
 
 
 @LAW
 @given(numbers=st.lists(st.floats(0, 1), min_size=1, max_size=60), most=st.integers(1, 4))
 def test_cuts_are_few_in_order_and_among_the_numbers(numbers: list[float], most: int) -> None:
-    cuts = cut_offs(numbers, most, 0.9)
+    cuts = cut_offs(numbers, most, 0.9, 50)
     assert len(cuts) < most
     assert cuts == sorted(cuts)
     assert all(min(numbers) <= cut <= max(numbers) for cut in cuts)
-    assert cuts == cut_offs(numbers[::-1], most, 0.9)
+    assert cuts == cut_offs(numbers[::-1], most, 0.9, 50)
 
 
 def chameleon(rows: list[ROW], functions: int = 1, **keys: Any) -> Scenario:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -63,9 +64,9 @@ class CreditBatching(ContinuousBatching):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.merged_s <= self.unmerged_s:
+        if not 0 < self.merged_s <= self.unmerged_s < math.inf:
             found = f"found {self.merged_s} and {self.unmerged_s}"
-            raise ValueError(f"merged_s must be more than 0 and at most unmerged_s ({found})")
+            raise ValueError(f"merged_s must be more than 0 and at most unmerged_s, which is finite ({found})")
         if self.look_steps < 1:
             raise ValueError(f"look_steps must be at least 1 (found {self.look_steps})")
 

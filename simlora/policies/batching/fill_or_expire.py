@@ -16,7 +16,6 @@ from simlora.policies.registry import register
 from simlora.views import ClusterView, InstanceView, ReadyQueues
 
 DelayRule = Literal["literal", "slack", "clamped"]
-CLAMP_S = (0.05, 0.25)
 UNBOUNDED = 1 << 62
 
 
@@ -46,11 +45,13 @@ class FillOrExpire:
 
     * ``literal``: d = SLO - T(N) with N of the formula, which is less than alpha, so a lone request hardly waits;
     * ``slack``: d = SLO - T(b), what is left after the predicted execution of the present queue;
-    * ``clamped``: the same, kept within 0.05 s to 0.25 s (SwarmLoRA's bounds, not the paper's).
+    * ``clamped``: the same, kept within ``clamp_low_s`` and ``clamp_high_s`` (SwarmLoRA's bounds, not the paper's).
     """
 
     delay_rule: DelayRule = "literal"
     max_batch: int | None = None
+    clamp_low_s: float = 0.05
+    clamp_high_s: float = 0.25
     _estimates: Estimates = field(init=False, repr=False, compare=False)
     _rules: dict[Function, _Rule] = field(init=False, repr=False, compare=False, default_factory=dict)
 
@@ -59,6 +60,9 @@ class FillOrExpire:
             raise ValueError(f"delay_rule must be one of {', '.join(get_args(DelayRule))} (found {self.delay_rule!r})")
         if self.max_batch is not None and self.max_batch < 1:
             raise ValueError(f"max_batch must be at least 1 (found {self.max_batch})")
+        if not 0 <= self.clamp_low_s <= self.clamp_high_s:
+            found = f"found {self.clamp_low_s} and {self.clamp_high_s}"
+            raise ValueError(f"0 <= clamp_low_s <= clamp_high_s must hold ({found})")
 
     def bind(self, context: PolicyContext) -> None:
         self._estimates = context.estimates
@@ -87,8 +91,9 @@ class FillOrExpire:
         if self.delay_rule == "literal":
             return rule.literal_delay_s
         slack_s = rule.slo_s - rule.t0_s - rule.alpha_s * (min(waiting, rule.size) - 1)
-        low_s, high_s = CLAMP_S if self.delay_rule == "clamped" else (0.0, math.inf)
-        return min(max(slack_s, low_s), high_s)
+        if self.delay_rule == "slack":
+            return max(slack_s, 0.0)
+        return min(max(slack_s, self.clamp_low_s), self.clamp_high_s)
 
     def _is_full(self, rule: _Rule, queue: deque[QueuedRequest]) -> bool:
         """As many as may run together wait, or one more as large as the oldest would not fit."""

@@ -18,9 +18,6 @@ from simlora.policies.estimates import Estimates
 from simlora.policies.registry import register
 from simlora.views import ClusterView, InstanceView, ReadyQueues, pinned_adapters
 
-KEPT = 1000
-EXPLAINED = 0.9
-
 
 class Seen(NamedTuple):
     """A request as it was when it came."""
@@ -42,8 +39,8 @@ class Line(NamedTuple):
 class Lines:
     """The lines of one engine: what has come, where weights part, and what each line is like."""
 
-    def __init__(self) -> None:
-        self.seen: deque[Seen] = deque(maxlen=KEPT)
+    def __init__(self, kept: int) -> None:
+        self.seen: deque[Seen] = deque(maxlen=kept)
         self.newest = -1
         self.period = 0
         self.cuts: list[float] = []
@@ -68,13 +65,13 @@ class Lines:
         one = Seen(request.arrived_s, request.prompt_tokens, output_tokens, request.function.adapter.bytes)
         return bisect_left(self.cuts, self.weight(one))
 
-    def part(self, period: int, period_s: float, most: int) -> None:
+    def part(self, period: int, period_s: float, most: int, explained: float, rounds: int) -> None:
         """A new period: lines anew, from what came in the one before."""
         self.period = period
         recent = [one for one in self.seen if one.arrived_s >= (period - 1) * period_s]
         if not recent:
             return
-        self.cuts = cut_offs([self.weight(one) for one in recent], most, EXPLAINED)
+        self.cuts = cut_offs([self.weight(one) for one in recent], most, explained, rounds)
         self.lines = []
         for number in range(len(self.cuts) + 1):
             own = [one for one in recent if bisect_left(self.cuts, self.weight(one)) == number]
@@ -96,8 +93,9 @@ class WeightedQueues:
     With ``prefetch`` adapters of those that wait are loaded into memory that is free.
 
     Source: Chameleon (MICRO'25, arXiv 2411.17741): weights 0.4 and 0.6, at most 4 queues, 5 minutes, quotas of an M/M/1
-    queue, the two phases, the bypass. Assumptions: as few queues as explain 90 % of the variance of the weights; D is
-    the mean output times a decode step of the present batch; SLO is the strictest first token promised; lengths are the
+    queue, the two phases, the bypass. Assumptions: as few queues as explain the share ``explained`` of the variance of
+    the weights, those of the last ``kept_requests`` at most, each by at most ``rounds`` rounds of k-means; D is the
+    mean output times a decode step of the present batch; SLO is the strictest first token promised; lengths are the
     predictor's; nobody who went ahead is ever sent back (the original does so with less than 5 %).
     """
 
@@ -105,17 +103,22 @@ class WeightedQueues:
     try_every_steps: int = 10
     period_s: float = 300.0
     prefetch: bool = True
+    explained: float = 0.9
+    kept_requests: int = 1000
+    rounds: int = 50
     _estimates: Estimates = field(init=False, repr=False, compare=False)
     _predictor: Predictor = field(init=False, repr=False, compare=False)
     _functions: Sequence[Function] = field(init=False, repr=False, compare=False)
     _engines: dict[int, Lines] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        for key in ("lines", "try_every_steps"):
+        for key in ("lines", "try_every_steps", "kept_requests", "rounds"):
             if getattr(self, key) < 1:
                 raise ValueError(f"{key} must be at least 1 (found {getattr(self, key)})")
         if not self.period_s > 0:
             raise ValueError(f"period_s must be more than 0 (found {self.period_s})")
+        if not 0 <= self.explained <= 1:
+            raise ValueError(f"explained must be from 0 to 1 (found {self.explained})")
 
     def bind(self, context: PolicyContext) -> None:
         self._estimates = context.estimates
@@ -129,17 +132,18 @@ class WeightedQueues:
             return Dispatch([min((queue[0] for queue in ready.by_function.values()), key=lambda r: r.index)])
         if since := steps_since_try(at, self.try_every_steps):
             return Dispatch((), ask_again_after_steps=self.try_every_steps - since)
-        lines = self._engines.setdefault(at.id, Lines())
+        lines = self._engines.setdefault(at.id, Lines(self.kept_requests))
         for request in ready.in_order():
             lines.note(request, self._predictor.output_tokens(request))
-        if int(view.now_s // self.period_s) != lines.period:
-            lines.part(int(view.now_s // self.period_s), self.period_s, self.lines)
+        period = int(view.now_s // self.period_s)
+        if period != lines.period:
+            lines.part(period, self.period_s, self.lines, self.explained, self.rounds)
         waiting: list[list[QueuedRequest]] = [[] for _ in lines.lines]
         for request in ready.in_order():
             waiting[lines.line_of(request, self._predictor.output_tokens(request))].append(request)
         room = Room(at, self._estimates, self._predictor)
         admitted = self._admit(at, lines, waiting, room)
-        load = room.ahead(ready.in_order()) if self.prefetch and at.running else []
+        load = room.ahead(ready.in_order(), self.kept_requests) if self.prefetch and at.running else []
         if not admitted and not at.running:
             return WAIT
         return Dispatch(admitted, ask_again_after_steps=self.try_every_steps + bool(admitted), load=load)
@@ -244,15 +248,15 @@ class Room:
     def _left(self, request: QueuedRequest, context_tokens: int) -> int:
         return max(1, request.prompt_tokens + self.output_tokens(request) - context_tokens)
 
-    def ahead(self, waiting: Iterator[QueuedRequest]) -> list[Function]:
-        """Adapters of those that wait which are not there, as far as memory is free without evicting any."""
+    def ahead(self, waiting: Iterator[QueuedRequest], most: int) -> list[Function]:
+        """Of the first ``most`` adapters of those that wait which are not there, as far as memory is free as it is."""
         at, size_of = self._at, self._estimates.pool_adapter_bytes
         unused = [function for function in at.adapters if function not in self._pinned]
         free_bytes, slots = self._free_bytes - sum(map(size_of, unused)), at.adapter_slots - len(at.adapters)
         slots -= sum(function not in at.adapters for function in self._pinned)
         wanted = dict.fromkeys(request.function for request in waiting)
         load: list[Function] = []
-        for function in islice(wanted, KEPT):
+        for function in islice(wanted, most):
             absent = function not in at.adapters and function not in self._pinned
             if absent and len(load) < slots and size_of(function) <= free_bytes:
                 load.append(function)

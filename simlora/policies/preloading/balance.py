@@ -21,12 +21,15 @@ def share_out(
     exec_s: float,
     move_s: float,
     s_per_gb: float,
+    gap: float,
+    node_limit: int,
 ) -> Array | None:
     """The share x(a, j) of each adapter's requests that each replica should have; none if no answer was found.
 
     ``counts``: the requests of adapter a that are at replica j now; ``kv_gb``: the KV of all of an adapter's requests;
     ``room_gb`` and ``places``: the KV memory and adapter places of each replica. Minimises T with, for each j,
-    T >= sum exec_s n(a) x(a, j) + move_s moved(j) + s_per_gb (KV beyond its memory), to within 1 %.
+    T >= sum exec_s n(a) x(a, j) + move_s moved(j) + s_per_gb (KV beyond its memory), to within the share ``gap`` of the
+    best, or as near to it as the search of ``node_limit`` nodes comes.
     """
     adapters, replicas = counts.shape
     sizes = {"share": counts.size, "there": counts.size, "moved": counts.size, "beyond": replicas, "longest": 1}
@@ -61,7 +64,7 @@ def share_out(
         integrality=np.concatenate([np.full(size, int(name == "there")) for name, size in sizes.items()]),
         bounds=Bounds(0.0, np.concatenate([np.full(size, upper.get(name, np.inf)) for name, size in sizes.items()])),
         constraints=constraints,
-        options={"mip_rel_gap": 0.01, "node_limit": 2000},
+        options={"mip_rel_gap": gap, "node_limit": node_limit},
     )
     return found.x[: counts.size].reshape(counts.shape) if found.x is not None else None
 

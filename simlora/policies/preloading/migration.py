@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -33,7 +34,7 @@ class Migration:
 
     Source: dLoRA (OSDI'24), github.com/LLMServe/dLoRA-artifact (10 s, 90 %, 16 requests, 5 s a request, 0.05 s a move).
     Assumptions: KV is recomputed at the new replica; the ``most`` adapters with the most requests take part, which
-    keeps the program small; its solution may be 1 % off the best.
+    keeps the program small; its solution may be the share ``gap`` off the best, and more after ``node_limit`` nodes.
     """
 
     interval_s: float = 10.0
@@ -43,14 +44,18 @@ class Migration:
     move_s: float = 0.05
     load_bytes_per_s: float = 32e9
     most: int = 16
+    gap: float = 0.01
+    node_limit: int = 2000
     causes: frozenset[CauseKind] = field(default=frozenset({CauseKind.STARTED}), init=False)
     _estimates: Estimates = field(init=False, repr=False, compare=False)
     _one_of: dict[Backbone, Function] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("interval_s", "exec_s", "move_s", "load_bytes_per_s", "overload", "most"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be more than 0 (found {getattr(self, name)})")
+        for name in ("interval_s", "exec_s", "move_s", "load_bytes_per_s", "overload", "most", "node_limit"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be a finite number, more than 0 (found {getattr(self, name)})")
+        if not 0 <= self.gap < 1:
+            raise ValueError(f"gap must be at least 0 and less than 1 (found {self.gap})")
         if not 0 < self.kv_share <= 1:
             raise ValueError(f"kv_share must be more than 0 and at most 1 (found {self.kv_share})")
 
@@ -105,6 +110,8 @@ class Migration:
             exec_s=self.exec_s,
             move_s=self.move_s,
             s_per_gb=GB / self.load_bytes_per_s,
+            gap=self.gap,
+            node_limit=self.node_limit,
         )
         moves: list[Migrate] = []
         if shares is not None:

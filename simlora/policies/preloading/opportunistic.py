@@ -17,7 +17,6 @@ from simlora.policies.registry import register
 from simlora.views import ClusterView, ContainerView, InstanceState
 
 NOTHING_TO_DO = Plan()
-OFF_RETRY_S = 1.0
 
 
 @dataclass(slots=True)
@@ -41,16 +40,18 @@ class Opportunistic:
 
     T = -ln(1 - P) / lambda with ``p_load`` and ``p_off``: arrivals are taken as Poisson. Of the functions whose window
     is open and that have no free instance, those with the highest (arrival probability x start-up seconds) / bytes come
-    first. A container gets the stages that fit it and its GPU. At T_off a pre-loaded instance that never ran is ended.
+    first. A container gets the stages that fit it and its GPU. At T_off a pre-loaded instance that never ran is ended;
+    one that still loads is looked at again ``off_retry_s`` later.
 
     Source: InstaInfer (SoCC'24): 6 % and 94 %, value and weight of the knapsack; the greedy order is Tyche's (its
     journal version). Assumptions: the arrival probability is that by now, 1 - exp(-lambda t) at t since the last call;
     host and device are one pass; of the idle containers the one with the fewest processes on the GPU with the most free
-    memory takes the function.
+    memory takes the function; ``off_retry_s``.
     """
 
     p_load: float = 0.06
     p_off: float = 0.94
+    off_retry_s: float = 1.0
     causes: frozenset[CauseKind] = field(
         default=frozenset(
             {
@@ -72,6 +73,8 @@ class Opportunistic:
     def __post_init__(self) -> None:
         if not 0 < self.p_load < self.p_off < 1:
             raise ValueError(f"0 < p_load < p_off < 1 must hold (found {self.p_load} and {self.p_off})")
+        if not self.off_retry_s > 0:
+            raise ValueError(f"off_retry_s must be more than 0 (found {self.off_retry_s})")
 
     def bind(self, context: PolicyContext) -> None:
         self._estimates = context.estimates
@@ -110,7 +113,7 @@ class Opportunistic:
         """End what was pre-loaded and never used; what is still loading is looked at again a little later."""
         unused = [i for i in view.instances_of(window.function).values() if not (i.has_run or i.bound)]
         if any(i.state is InstanceState.STARTING for i in unused):
-            window.off_s = view.now_s + OFF_RETRY_S
+            window.off_s = view.now_s + self.off_retry_s
             self._windows[window.function.index] = window
             heapq.heappush(self._due, (window.off_s, window.function.index))
         return [Stop(i, "past T_off") for i in unused if i.state is InstanceState.IDLE]
