@@ -10,13 +10,17 @@ function is in both, but for timers whose counts are the same.
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
+import sys
 from typing import Any
 
 import numpy as np
-import torch
 
+try:
+    import torch
+except ModuleNotFoundError:
+    sys.exit("python -m calibrate.arrivals_lstm needs torch: pip install 'simlora[gpu]'")
+
+from calibrate.data import ending, public_data
 from simlora.policies.forecast import Ewma
 from simlora.policies.forecast.network import WEIGHTS, Network
 from simlora.workload.readers.azure_functions import CUTS, read_minute_counts
@@ -46,7 +50,7 @@ class Model(torch.nn.Module):
 def read(name: str) -> Array:
     """Counts of a cut, by function and minute."""
     cut = CUTS[name]
-    return np.stack(list(read_minute_counts(Path(os.environ["SIMLORA_DATA"]) / cut.file, cut).values()))
+    return np.stack(list(read_minute_counts(public_data(cut.file), cut).values()))
 
 
 def windows_of(counts: Array) -> tuple[Array, Array]:
@@ -145,4 +149,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ending(main))

@@ -7,13 +7,14 @@ Transformers what one published decode figure on L40S takes beyond the L40S kern
 
 from __future__ import annotations
 
-import os
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from calibrate.data import ending, public_data
 from calibrate.relative import Array, Error, error, fit
 from simlora.latency import ModelLatency, load_profile
 
@@ -123,10 +124,9 @@ def _request_s(client: pd.DataFrame) -> float:
 def main() -> None:
     """Print what the engine profiles should say."""
     print(f"hf-eager host.layer_s {eager_layer_s():.6f}, first_run {first_run_s():.2f} s")
-    folder = Path(os.environ.get("SIMLORA_DATA", "")) / "calibration" / "lora_dt"
-    for name, value in vllm_host(folder)._asdict().items():
+    for name, value in vllm_host(public_data("calibration/lora_dt"))._asdict().items():
         print(f"vllm-0.8.5 {name}: {value}" if isinstance(value, Error) else f"vllm-0.8.5 {name}: {value:.3e}")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ending(main))

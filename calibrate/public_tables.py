@@ -6,7 +6,7 @@ their source and their error on held-out points, never the tables.
 
 from __future__ import annotations
 
-import os
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,10 +15,10 @@ import tomli_w
 
 from calibrate.all_reduce import fit_all_reduce
 from calibrate.attention import fit_decode, fit_prefill
+from calibrate.data import ending, public_data
 from calibrate.linear import fit_linear
 from calibrate.lora import fit_lora
 from calibrate.relative import Held, by_size
-from simlora.errors import ConfigError
 from simlora.latency.hardware import load_gpu
 
 SOURCE = "github.com/ai-dynamo/aiconfigurator 095f58a51c4ca8e61b66ec108d86f223f8d559ce, Apache-2.0"
@@ -135,9 +135,7 @@ def rounded(value: Any) -> Any:
 
 def main() -> None:
     """Fit and write all profiles, printing held-out errors."""
-    folder = Path(os.environ.get("SIMLORA_DATA", "")) / "calibration" / "aiconfigurator"
-    if not folder.is_dir():
-        raise ConfigError(f"SIMLORA_DATA must name a folder holding calibration/aiconfigurator (looked for {folder})")
+    folder = public_data("calibration/aiconfigurator")
     for name in TABLES:
         profile, held_out = fit_profile(folder, name)
         (PROFILES / f"{name}.toml").write_text(tomli_w.dumps(rounded(profile)), encoding="utf-8")
@@ -148,4 +146,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ending(main))

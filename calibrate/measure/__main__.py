@@ -7,7 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-import torch
+try:
+    import torch
+except ModuleNotFoundError:
+    sys.exit("python -m calibrate.measure needs torch and numpy: pip install torch numpy")
 
 from calibrate.measure.bench import Bench
 from calibrate.measure.plan import Plan
