@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import simpy
@@ -17,7 +18,18 @@ import simpy
 from simlora.engine import RunRecord, Simulation
 
 TIMEOUTS = 500_000
-HEADER = "requests/s   bare SimPy/s   bare SimPy /   bytes/request   mean batch   cold"
+HEADER = "   requests/s   bare SimPy/s   bare SimPy /   bytes/request   peak MiB   mean batch    cold"
+
+
+class Measured(NamedTuple):
+    """Of one run: requests per second, bytes of memory added per request, the most memory the process had (MiB),
+    mean batch, cold share."""
+
+    per_s: float
+    added_bytes: float
+    peak_mib: float
+    batch: float
+    cold: float
 
 
 def bare_simpy_per_s() -> float:
@@ -34,8 +46,8 @@ def bare_simpy_per_s() -> float:
     return TIMEOUTS / (time.process_time() - began)
 
 
-def measure(make: Callable[[int], Simulation], requests: int) -> tuple[float, float, float, float]:
-    """Requests per second, bytes of memory added per request, mean batch, cold share of a run of ``make(requests)``.
+def measure(make: Callable[[int], Simulation], requests: int) -> Measured:
+    """A run of ``make(requests)``.
 
     The clock runs from after it is made until its files are closed. A short run comes first, so that what is loaded
     once counts neither as time nor as memory of a request.
@@ -46,10 +58,10 @@ def measure(make: Callable[[int], Simulation], requests: int) -> tuple[float, fl
     began = time.process_time()
     record = _run(simulation)
     per_s = requests / (time.process_time() - began)
-    added_bytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) * 1024
+    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     batch = float(np.mean(record.requests["batch"].to_numpy()))
     cold = float(np.mean(record.requests["cold"].to_numpy(zero_copy_only=False)))
-    return per_s, added_bytes / requests, batch, cold
+    return Measured(per_s, (peak_kib - before_kib) * 1024 / requests, peak_kib / 1024, batch, cold)
 
 
 def _run(simulation: Simulation) -> RunRecord:
@@ -65,9 +77,9 @@ def print_row(title: str, once: Sequence[str], repeats: int) -> None:
     for _ in range(repeats):
         bare = bare_simpy_per_s()
         out = subprocess.run([sys.executable, "-m", *once], capture_output=True, check=True, text=True)
-        runs.append((bare, *map(float, out.stdout.split())))
-    bare, per_s, memory, batch, cold = (statistics.median(column) for column in zip(*runs, strict=True))
-    ratio = statistics.median(run[0] / run[1] for run in runs)
-    print(
-        f"{title:24} {per_s:11,.0f} {bare:14,.0f} {ratio:14.0f} {memory:15,.0f} {batch:12.2f} {cold:6.1%}", flush=True
-    )
+        runs.append((bare, Measured(*map(float, out.stdout.split()))))
+    of = Measured(*(statistics.median(column) for column in zip(*(run for _, run in runs), strict=True)))
+    bare = statistics.median(bare for bare, _ in runs)
+    ratio = statistics.median(bare / run.per_s for bare, run in runs)
+    speed = f"{title:34} {of.per_s:12,.0f} {bare:14,.0f} {ratio:14.0f}"
+    print(f"{speed} {of.added_bytes:15,.0f} {of.peak_mib:10,.0f} {of.batch:12.2f} {of.cold:7.1%}", flush=True)

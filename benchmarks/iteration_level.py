@@ -79,7 +79,7 @@ def main() -> None:
         print(*measure(partial(simulation, systems[0], asked.gpus, asked.stepwise), asked.requests))
         return
     print(f"{asked.requests} requests on {asked.gpus} GPUs, median of {asked.repeats}, bare SimPy before each run")
-    print(f"{'system':24} {HEADER}")
+    print(f"{'system':34} {HEADER}")
     options = ["--once", "--gpus", str(asked.gpus), "--requests", str(asked.requests)]
     options += ["--stepwise"] if asked.stepwise else []
     for system in systems:

@@ -71,7 +71,7 @@ def main() -> None:
         print(*measure(partial(simulation, systems[0]), asked.requests))
         return
     print(f"{asked.requests} requests at 1 req/s, median of {asked.repeats}, bare SimPy measured before each run")
-    print(f"{'system':24} {HEADER}")
+    print(f"{'system':34} {HEADER}")
     for system in systems:
         print_row(
             system, ["benchmarks.request_level", system, "--once", "--requests", str(asked.requests)], asked.repeats

@@ -10,7 +10,7 @@ from simlora.errors import unknown_name
 from simlora.workload.options import Known, read_options, split_name
 from simlora.workload.readers import azure_invocations, azure_llm, mooncake, servegen
 from simlora.workload.readers.azure_functions import CUTS
-from simlora.workload.sources.azure_functions import ModelSegments, RealSegments
+from simlora.workload.sources.azure_functions import ModelSegments, RealSegments, WholeDay
 from simlora.workload.sources.azure_invocations import AzureInvocations
 from simlora.workload.sources.azure_llm import AzureLlm
 from simlora.workload.sources.base import SourceOptions, TraceSource
@@ -51,6 +51,13 @@ _CATALOGUE: dict[str, _Entry] = {
         )
         for pattern in PATTERNS
     },
+    "azure-functions-2019/day": _Entry(
+        WholeDay,
+        {},
+        "real",
+        "Azure Functions 2019, a whole day of 635 functions, 1.23 million calls: row r is the r-th least popular",
+        CUTS["day"].file,
+    ),
     **{
         f"model/azure-2019-{pattern}": _Entry(
             ModelSegments,

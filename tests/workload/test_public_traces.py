@@ -34,6 +34,20 @@ def test_invocations_are_replayed(build: Build, data_dir: Path) -> None:
         build(SAMPLE, functions=[str(row) for row in range(32)], data_dir=data_dir)
 
 
+def test_a_whole_day_is_replayed(build: Build, data_dir: Path) -> None:
+    day, last = "azure-functions-2019/day", [f"f{row}" for row in range(635)]
+    found = build({"name": day, "spreader": "even"}, functions=last, duration_s=86_400.0, data_dir=data_dir)
+    assert len(found) == 1_233_324
+    busiest = found.arrived_s[found.function == 634]
+    assert len(busiest) == 80_721
+    first_hour = build({"name": day, "spreader": "even"}, functions=last, duration_s=3_600.0, data_dir=data_dir)
+    assert times_of(first_hour, 634) == busiest[busiest < 3_600.0].tolist()
+    with pytest.raises(TraceError, match="found functions = 636; allowed: up to 635"):
+        build(day, functions=[*last, "one more"], data_dir=data_dir)
+    with pytest.raises(TraceError, match="found duration_s = 86401; allowed: up to 86400"):
+        build(day, functions=TEN, duration_s=86_401.0, data_dir=data_dir)
+
+
 def test_mooncake_requests_leave_their_bins_start(build: Build, data_dir: Path) -> None:
     found = build("mooncake/conversation", functions=TEN, data_dir=data_dir)
     assert len(found) == 12_031

@@ -1,4 +1,4 @@
-"""Real 4-hour segments of Azure Functions 2019, and replicas from the shipped model of their class."""
+"""Azure Functions 2019: real 4-hour segments, replicas from the model of their class, and a whole day."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal
 
 from simlora.errors import TraceError
 from simlora.workload.models.pattern import load_pattern_model, model_path
+from simlora.workload.readers.azure_functions import CUTS, read_minute_counts
 from simlora.workload.segments import SEGMENT_MINUTES, check_ids, draw_ids, eligible_segments
 from simlora.workload.sources.base import Arrivals, SpreadOptions, Window, need_data
 from simlora.workload.workload import stream
@@ -69,3 +70,22 @@ class ModelSegments(SegmentOptions):
         ]
         origin = f"model: {name} (fitted on Azure Functions 2019, day set), replicas of {' '.join(chosen)}"
         return Arrivals(self.spread(counts, 60.0, window), f"{origin}, spread: {self.spreader}")
+
+
+class WholeDay(SpreadOptions):
+    """The function of row r is the r-th of the file, from the least to the most popular."""
+
+    def requests(self, window: Window) -> Arrivals:
+        """Minutes of the day from midnight; raises :class:`TraceError` for more functions or minutes than there are."""
+        name, cut = "azure-functions-2019/day", CUTS["day"]
+        counts = list(read_minute_counts(need_data(window, name, cut.file), cut).values())
+        for key, found, most in (
+            ("functions", len(window.functions), len(counts)),
+            ("duration_s", window.duration_s, 60 * len(cut.minutes)),
+        ):
+            if found > most:
+                raise TraceError(f'trace "{name}": found {key} = {found:g}; allowed: up to {most}, as many as it holds')
+        minutes = math.ceil(window.duration_s / 60)
+        own = [row[:minutes] for row in counts[: len(window.functions)]]
+        origin = f"real: Azure Functions 2019 (day set), the first {len(own)} functions"
+        return Arrivals(self.spread(own, 60.0, window), f"{origin}, spread: {self.spreader}")
