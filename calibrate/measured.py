@@ -137,6 +137,7 @@ def _device(machine: dict[str, Any], transfers: pd.DataFrame, products: pd.DataF
         "valid": "the machine that was measured",
         "memory_bytes": memory,
         "usable_bytes": memory,
+        "usable_source": source_of(machine),
         "hbm_bytes_per_s": float(2 * rate["on_device", "device"]),
         "flops_per_s": float((2 * products.m * products.n * products.k / products.seconds).max()),
         "pcie_bytes_per_s": float(to_device),

@@ -36,6 +36,7 @@ def card() -> dict[str, Any]:
     label = {"label": "transferred", "source": f"as of {OTHER_CARD}: {table['source']}"}
     device = load_gpu(OTHER_CARD).model_dump(mode="json") | label
     device |= {"title": "NVIDIA H100 64 GB", "memory_bytes": MEMORY_BYTES, "usable_bytes": USABLE_BYTES}
+    device["usable_source"] = "fitted: leaves as many tokens of KV as kv_capacity_vs_adapter_slots says"
     parts = {name: part | {"label": "transferred"} for name, part in table.items() if isinstance(part, dict)}
     return table | label | {"name": CARD, "device": device} | parts
 

@@ -50,6 +50,7 @@ def loaders() -> Table:
     for name, loader in shipped().items():
         ways = [f"{w.bytes_per_s / 1e9:g} GB/s from {w.source_tier}" for w in loader.path if w.to_tier == "device"]
         table.add_row(name, loader.title, ", ".join(ways), loader.source)
+    table.caption = "other rates: loader_bytes_per_s = { ssd-to-device = 12e9 } in a system"
     return table
 
 
@@ -72,4 +73,5 @@ def nodes() -> Table:
     for name, node in hardware().nodes.items():
         rates = (f"{rate / 1e9:g} GB/s" for rate in (node.ssd_bytes_per_s, node.nic_bytes_per_s))
         table.add_row(name, f"{node.gpus} {node.gpu}", f"{node.host_bytes / 1e9:,.0f} GB", *rates, node.source)
+    table.caption = "other figures: host_bytes, ssd_bytes_per_s, nic_bytes_per_s, remote_bytes_per_s in [cluster]"
     return table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -16,7 +16,10 @@ from pydantic import (
 )
 
 from simlora.errors import ConfigError
-from simlora.latency.hardware import load_node_type
+from simlora.latency.hardware import NodeType, load_node_type
+
+Rate = Annotated[float | None, Field(gt=0, allow_inf_nan=False)]
+"""Bytes a second."""
 
 
 class Nodes(BaseModel):
@@ -27,6 +30,10 @@ class Nodes(BaseModel):
     nodes: int = Field(default=4, ge=1, le=10_000, strict=True)
     gpus_per_node: int = Field(default=4, ge=1, le=64, strict=True)
     node_type: str = Field(default="g6e.24xlarge", description="host memory, storage and network of a node")
+    host_bytes: int | None = Field(default=None, gt=0, strict=True, description="in place of the node type's")
+    ssd_bytes_per_s: Rate = Field(default=None, description="of storage, in place of the node type's")
+    nic_bytes_per_s: Rate = Field(default=None, description="of the network, in place of the node type's")
+    remote_bytes_per_s: Rate = Field(default=None, description="from the remote store, in place of the node type's")
 
     @field_validator("node_type")
     @classmethod
@@ -37,9 +44,22 @@ class Nodes(BaseModel):
             raise ValueError(error) from None
         return value
 
+    @model_serializer(mode="wrap")
+    def _as_stated(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = whole(self)
+        return {key: value for key, value in values.items() if key not in OWN or value is not None}
+
+    @property
+    def machine(self) -> NodeType:
+        """The node type, with the figures that are stated in place of its own."""
+        own = {key: getattr(self, key) for key in OWN if getattr(self, key) is not None}
+        return load_node_type(self.node_type).with_own(own)
+
 
 ALIKE = tuple(Nodes.model_fields)
 """The keys of the short form, in which all nodes are alike."""
+OWN = tuple(key for key in ALIKE if key in NodeType.model_fields)
+"""The figures of a node type that can be stated in place of the catalogue's."""
 
 
 class Group(Nodes):
@@ -72,15 +92,15 @@ class ClusterConfig(Nodes):
         return values
 
     @model_serializer(mode="wrap")
-    def _in_one_form(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _as_stated(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = whole(self)
-        return {key: value for key, value in values.items() if key not in (ALIKE if self.group else ("group",))}
+        unsaid = ALIKE if self.group else ("group", *(key for key in OWN if values[key] is None))
+        return {key: value for key, value in values.items() if key not in unsaid}
 
     @property
     def groups(self) -> tuple[Group, ...]:
         """Its nodes by kind; one group where all are alike."""
-        alike = Group(nodes=self.nodes, gpus_per_node=self.gpus_per_node, node_type=self.node_type)
-        return self.group or (alike,)
+        return self.group or (Group(**{key: getattr(self, key) for key in ALIKE}),)
 
     @property
     def gpus(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from simlora.cluster.config import ClusterConfig
-from simlora.latency import NodeType, Part, Profile, load_node_type, load_profile
+from simlora.latency import Loader, NodeType, Part, Profile, load_profile
 from simlora.latency.drawing import drawn_profile
 
 
@@ -33,7 +33,7 @@ def load_machines(config: ClusterConfig, profile: str, engine: str) -> tuple[Mac
     names = [group.profile or profile for group in config.groups]
     profiles = {name: drawn_profile(load_profile(name, engine), config.model_draw) for name in names}
     return tuple(
-        Machines(group.nodes, group.gpus_per_node, load_node_type(group.node_type), profiles[name])
+        Machines(group.nodes, group.gpus_per_node, group.machine, profiles[name])
         for group, name in zip(config.groups, names, strict=True)
     )
 
@@ -48,7 +48,7 @@ def profiles_of(machines: Sequence[Machines]) -> list[Profile]:
     return list(dict.fromkeys(kind.profile for kind in machines))
 
 
-def parts_of(machines: Sequence[Machines], loader: str) -> list[Part]:
+def parts_of(machines: Sequence[Machines], loader: str | Loader) -> list[Part]:
     """What all that runs on these machines rests on, each part once."""
     return list(dict.fromkeys(part for kind in machines for part in kind.profile.describe(loader, kind.node)))
 

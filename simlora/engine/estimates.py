@@ -61,7 +61,7 @@ class ProfileEstimates:
     @property
     def loader(self) -> Loader:
         """Of backbones."""
-        return load_loader(self.system.loader)
+        return self.system.loads_with()
 
     @property
     def adapter_loader(self) -> Loader:
@@ -92,10 +92,10 @@ class ProfileEstimates:
         seconds = self._moves.get(key)
         if seconds is None:
             if self._stages[stage].artifact is ArtifactKind.ADAPTER:
-                loader, size_bytes, parts = self.profile.engine.adapter_loader, function.adapter.bytes, 1
+                loader, size_bytes, parts = self.adapter_loader, function.adapter.bytes, 1
             else:
                 backbone = function.backbone
-                loader, size_bytes, parts = self.system.loader, backbone.weights_bytes, backbone.tensor_parallel
+                loader, size_bytes, parts = self.loader, backbone.weights_bytes, backbone.tensor_parallel
             seconds = self._moves[key] = at.profile.load_s(size_bytes, (source, to), loader, at.node, parts)
         return seconds
 

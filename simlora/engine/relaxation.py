@@ -75,7 +75,7 @@ def relax(
         "billing": system.billing,
         "out_of_range": {"calls": asked, "out": sum(sum(profile.out_of_range().values()) for profile in profiles)},
         "steps": int(workload.output_tokens.sum()),
-        "trust": [part._asdict() for part in parts_of(machines, system.loader)],
+        "trust": [part._asdict() for part in parts_of(machines, system.loads_with())],
         "workload": workload.provenance,
     }
     return RunRecord(*record.tables(workload, functions), facts)

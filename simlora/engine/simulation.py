@@ -247,7 +247,7 @@ class Simulation:
             "billing": self.system.billing,
             "out_of_range": {"calls": self.backend.runs, "out": out},
             "steps": self.backend.steps,
-            "trust": [part._asdict() for part in parts_of(self.machines, self.system.loader)],
+            "trust": [part._asdict() for part in parts_of(self.machines, self.estimates.loader)],
             "workload": self.workload.provenance,
         }
 

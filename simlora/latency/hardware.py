@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from simlora.errors import unknown_name
-from simlora.latency.sources import Sourced, read_toml
+from simlora.latency.sources import Label, Sourced, read_toml
 
 CATALOGUE = Path(__file__).with_name("hardware.toml")
 
@@ -19,6 +20,7 @@ class Gpu(Sourced):
     title: str
     memory_bytes: int = Field(gt=0, description="nominal")
     usable_bytes: int = Field(gt=0, description="as the driver reports it")
+    usable_source: str = Field(min_length=1)
     hbm_bytes_per_s: float = Field(gt=0)
     flops_per_s: float = Field(gt=0, description="dense bf16")
     pcie_bytes_per_s: float = Field(gt=0, description="pinned host memory to device, measured")
@@ -37,6 +39,13 @@ class NodeType(Sourced):
     nic_bytes_per_s: float = Field(gt=0)
     remote_bytes_per_s: float = Field(gt=0, description="from the remote checkpoint store")
     switch_gpus: int = Field(default=1, ge=1, description="GPUs behind one PCIe switch, which share its one uplink")
+
+    def with_own(self, own: Mapping[str, float]) -> NodeType:
+        """The same with some figures replaced, which are then whoever's who stated them."""
+        if not own:
+            return self
+        source = f"as stated in the experiment: {', '.join(own)}; else {self.source}"
+        return self.model_copy(update={**own, "label": Label.ASSUMPTION, "source": source})
 
 
 class Hardware(BaseModel):

@@ -10,7 +10,7 @@ from simlora.errors import ConfigError, unknown_name
 from simlora.latency.engines import EngineProfile, Stage, load_engine
 from simlora.latency.hardware import Gpu, NodeType, load_gpu
 from simlora.latency.kernels import KernelProfile
-from simlora.latency.loaders import load_loader
+from simlora.latency.loaders import Loader, load_loader
 from simlora.latency.models import load_backbone
 from simlora.latency.sources import Label, Sourced, read_toml
 from simlora.latency.steps import ModelLatency
@@ -63,7 +63,7 @@ class Profile:
         self,
         size_bytes: int,
         path: tuple[str, str],
-        loader: str | None = None,
+        loader: str | Loader | None = None,
         node: NodeType | None = None,
         gpus: int = 1,
     ) -> float:
@@ -74,7 +74,7 @@ class Profile:
         store where the path starts there.
         """
         source, to = (self._tier(name) for name in path)
-        way = load_loader(loader or self.engine.default_loader).between(source, to)
+        way = self._loader(loader).between(source, to)
         rate = way.bytes_per_s
         if to is Tier.DEVICE:
             rate = min(rate, self.gpu.pcie_bytes_per_s) * gpus
@@ -83,6 +83,9 @@ class Profile:
         if node is not None and source is Tier.REMOTE:
             rate = min(rate, node.remote_bytes_per_s, node.nic_bytes_per_s)
         return way.fixed_s + size_bytes / rate
+
+    def _loader(self, which: str | Loader | None) -> Loader:
+        return which if isinstance(which, Loader) else load_loader(which or self.engine.default_loader)
 
     @staticmethod
     def _tier(name: str) -> Tier:
@@ -96,7 +99,7 @@ class Profile:
         """Whether a backbone that it was asked for is split over several GPUs."""
         return any(backbone.tensor_parallel > 1 for backbone, *_ in self._models)
 
-    def describe(self, loader: str | None = None, node: NodeType | None = None) -> list[Part]:
+    def describe(self, loader: str | Loader | None = None, node: NodeType | None = None) -> list[Part]:
         """(part, label, source, error, valid range) of all that a run rests on, with this loader and kind of node."""
         kernels, engine = self.kernels, self.engine
         named: list[tuple[str, Sourced]] = [(f"gpu {kernels.gpu}", self.gpu)]
@@ -107,8 +110,8 @@ class Profile:
         ]
         named += [(f"{engine.name}: {name}", part) for name, part in engine if isinstance(part, Sourced)]
         named += [(f"{engine.name} start-up: {stage.name}", stage) for stage in engine.stage]
-        for name in dict.fromkeys((loader or engine.default_loader, engine.adapter_loader)):
-            named += [(f"{name}: {way.source_tier} to {way.to_tier}", way) for way in load_loader(name).path]
+        for of in dict.fromkeys((self._loader(loader), self._loader(engine.adapter_loader))):
+            named += [(f"{of.name}: {way.source_tier} to {way.to_tier}", way) for way in of.path]
         if node is not None:
             named.append((f"{node.title}: storage, network, remote store", node))
         return [Part(name, part.label, part.source, part.error, part.valid) for name, part in named]

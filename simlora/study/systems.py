@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from simlora.cluster.machines import Machines, profiles_of
 from simlora.errors import ConfigError, unknown_name
-from simlora.latency import Profile, load_loader, load_profile
+from simlora.latency import Profile, load_profile
 from simlora.results.prices import Price, choose_prices, load_price
 from simlora.study.document import Document, Key
 from simlora.study.experiment import Experiment
@@ -40,7 +40,7 @@ def resolve_systems(experiment: Experiment, document: Document) -> dict[str, Res
             config = load_system(root, layered(there, overrides), f'system "{name}"')
             build_policies(config, base_dir)
             with_files = load_profile(beside(experiment.profile, base_dir), beside(config.engine, base_dir))
-            load_loader(config.loader)
+            config.loads_with()
         with document.at("prices"):
             choose_prices(prices, config.billing)
         fewest = all(entry.fewest for entry in experiment.system if entry.called == name)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from simlora.errors import ConfigError, did_you_mean, unknown_name
+from simlora.latency.loaders import Loader, load_loader
 from simlora.policies.base import ROLES
 from simlora.policies.registry import make_policy
 
@@ -39,6 +40,9 @@ class SystemConfig(BaseModel):
     title: str
     engine: str = Field(description="engine profile: host time, start-up stages")
     loader: str = Field(description="checkpoint loader, one of the engine profile's")
+    loader_bytes_per_s: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+        default={}, description="rates of its ways in place of the catalogue's, as in { ssd-to-device = 12e9 }"
+    )
     sharing: Literal["none", "ipc", "in-process"]
     containers: Literal["dedicated", "shared", "packed"] = Field(
         description="dedicated: one process each; shared: an idle container may hold pre-loaded processes of several "
@@ -111,6 +115,10 @@ class SystemConfig(BaseModel):
                 f'(found {self.reserved_gpus} and "{self.billing}")'
             )
         return self
+
+    def loads_with(self) -> Loader:
+        """Its loader at the rates that count; raises :class:`ConfigError` for one or a way that does not exist."""
+        return load_loader(self.loader).with_own(self.loader_bytes_per_s)
 
     def reserves(self, gpus: int) -> int:
         """How many of so many GPUs it reserves."""

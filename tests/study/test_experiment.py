@@ -18,6 +18,15 @@ BAD = [
     ("nodes = 2\n", "nodes = 0\n", ["experiment.toml:6", "cluster.nodes", "found 0"]),
     ("nodes = 2\n", "nodez = 2\n", ["experiment.toml:6", 'no key "cluster.nodez"', 'did you mean "nodes"']),
     ("nodes = 2\n", 'nodes = 2\nnode_type = "g6e.24x"\n', ["experiment.toml:7", "g6e.24x", 'mean "g6e.24xlarge"']),
+    ("nodes = 2\n", "nodes = 2\nssd_bytes_per_s = -1.0\n", ["experiment.toml:7", "ssd_bytes_per_s", "found -1.0"]),
+    ("nodes = 2\n", "nodes = 2\nnic_bytes_per_s = nan\n", ["experiment.toml:7", "nic_bytes_per_s", "found nan"]),
+    ("nodes = 2\n", "nodes = 2\nremote_bytes = 1e9\n", ['mean "remote_bytes_per_s"']),
+    (
+        "depth = 2 }",
+        "depth = 2 }\nloader_bytes_per_s = { ssd-device = 1e9 }",
+        ["experiment.toml:20", 'mean "ssd-to-device"'],
+    ),
+    ("depth = 2 }", "depth = 2 }\nloader_bytes_per_s = { ssd-to-device = 0 }", ["ssd-to-device", "found 0"]),
     ("nodes = 2\n", 'nodes = 2\ncontention = "mps"\n', ["experiment.toml:7", "'time-slice'", "'mps'"]),
     ("duration_s = 600", "duration_s = -1", ["experiment.toml:12", "scenario[1].duration_s", "-1"]),
     ("duration_s = 600", "", ["experiment.toml:9", 'key "scenario[1].duration_s" is missing']),
@@ -115,6 +124,8 @@ BAD_SETTINGS = [
     ("cluster.node=1", ["--set", 'did you mean "cluster.nodes"']),
     ("system.vllm.batching.max_num_seq=1", ["max_num_seq", 'did you mean "max_num_seqs"']),
     ("scenario.calm.duration=1", ["duration", 'did you mean "duration_s"']),
+    ("cluster.remote_bytes=1", ["--set", 'did you mean "cluster.remote_bytes_per_s"']),
+    ("system.mine.loader_bytes_per_s.ssd-to-devise=1", ['no way of loader pinned-streams named "ssd-to-devise"']),
     ("cluster.nodes=many", ["cluster.nodes", "'many'"]),
 ]
 
