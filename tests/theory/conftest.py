@@ -90,20 +90,26 @@ def customers() -> Callable[..., Inputs]:
 
 @pytest.fixture(scope="session")
 def sojourns() -> Callable[..., Floats]:
-    """Sojourn times of ``inputs`` at ``servers`` warm instances, each on a GPU of its own or all on one."""
+    """Sojourn times of ``inputs`` at ``servers`` warm instances, each on a GPU of its own or all on one.
 
-    def serve(inputs: Inputs, servers: int = 1, *, one_gpu: bool = False) -> Floats:
+    On one they take turns, or, with ``gpu_share``, fill each other's host time: each wants the GPU for that part of its
+    steps.
+    """
+
+    def serve(inputs: Inputs, servers: int = 1, *, one_gpu: bool = False, gpu_share: float | None = None) -> Floats:
         tokens = np.rint(inputs.services * TOKENS).astype(int)
         customers = [(at, 0, 1, n) for at, n in zip((inputs.arrived + WARM_S).tolist(), tokens.tolist(), strict=True)]
         priming = (0.0, 0, 1, int(0.8 * WARM_S) * TOKENS)
-        steps = ConstantSteps(1.0 / TOKENS)
+        host_part = 0.0 if gpu_share is None else 1.0 - gpu_share
+        steps = ConstantSteps(1.0 / TOKENS, host_part_s=host_part / TOKENS)
         overrides = {
             "scaling": {"policy": "ongoing", "min_instances": servers, "max_instances": servers},
             "placement": "most-free",
             "keepalive": "forever",
             "limits.instances_per_gpu": servers if one_gpu else 1,
         }
-        cluster = ClusterConfig(nodes=1, gpus_per_node=1 if one_gpu else servers, contention="time-slice")
+        contention = "time-slice" if gpu_share is None else "gpu-share"
+        cluster = ClusterConfig(nodes=1, gpus_per_node=1 if one_gpu else servers, contention=contention)
         world = Scenario(
             "serverless-llm",
             make_functions(TINY),

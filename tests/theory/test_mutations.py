@@ -15,7 +15,7 @@ from simlora.engine.engine import Engine
 from simlora.engine.frontend import FrontEnd
 from simlora.engine.serving import Server
 from simlora.errors import SimloraError
-from simlora.latency.contention import TimeSlice
+from simlora.latency.contention import GpuShare, TimeSlice
 from simlora.policies.batching import Fifo
 from simlora.policies.routing import RoundRobin
 
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.usefixtures("no_hang")
 Make = Callable[..., Any]
 Plant = Callable[[pytest.MonkeyPatch], None]
 LOAD = 0.5
-SINGLE, SHARED, PAIR = "M/D/1", "M/D/1-PS", "M/M/2"
-COUNT = {SINGLE: 30_000, SHARED: 60_000, PAIR: 50_000}
+SINGLE, SHARED, PAIR, FILLED = "M/D/1", "M/D/1-PS", "M/M/2", "M/D/2-PS"
+COUNT = {SINGLE: 30_000, SHARED: 60_000, PAIR: 50_000, FILLED: 30_000}
 SQUARE_WITHIN = 0.2
 
 
@@ -137,6 +137,14 @@ def no_contention(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(TimeSlice, "slowdown", lambda self, gpu_shares, count: 1.0)
 
 
+def host_time_is_not_filled(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(GpuShare, "slowdown", TimeSlice.slowdown)
+
+
+def a_gpu_gives_5_percent_more_than_it_has(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(GpuShare, "slowdown", lambda self, gpu_shares, count: max(1.0, 0.95 * gpu_shares))
+
+
 def those_who_stay_do_not_speed_up(patch: pytest.MonkeyPatch) -> None:
     share = GpuClock._share
 
@@ -182,6 +190,9 @@ MUTATIONS: list[tuple[Plant, str]] = [
     (contention_overlooks_one, SHARED),
     (no_contention, SHARED),
     (those_who_stay_do_not_speed_up, SHARED),
+    (host_time_is_not_filled, FILLED),
+    (a_gpu_gives_5_percent_more_than_it_has, FILLED),
+    (those_who_stay_do_not_speed_up, FILLED),
     (a_server_is_forgotten, PAIR),
 ]
 
@@ -191,6 +202,10 @@ def accepted(queue: str, customers: Make, sojourns: Make, judge: Make) -> bool:
     if queue == PAIR:
         inputs = customers(COUNT[queue], 2.0 * LOAD, 4, exponential=True)
         return good(judge(sojourns(inputs, 2), 1.0 / (1.0 - LOAD**2), inputs.controls))
+    if queue == FILLED:
+        inputs = customers(COUNT[queue], 2.0 * LOAD, 4, exponential=False)
+        observed = sojourns(inputs, 22, one_gpu=True, gpu_share=0.5)
+        return good(judge(observed, 1.0 / (1.0 - LOAD**2), inputs.controls))
     inputs = customers(COUNT[queue], LOAD, 4, exponential=False)
     if queue == SHARED:
         return good(judge(sojourns(inputs, 22, one_gpu=True), 1.0 / (1.0 - LOAD), inputs.controls))
@@ -206,7 +221,7 @@ def good(verdict: Any) -> bool:
     return bool(verdict.narrow and verdict.covers)
 
 
-@pytest.mark.parametrize("queue", [SINGLE, SHARED, PAIR])
+@pytest.mark.parametrize("queue", [SINGLE, SHARED, PAIR, FILLED])
 def test_the_engine_as_it_is_passes(queue: str, customers: Make, sojourns: Make, judge: Make) -> None:
     assert accepted(queue, customers, sojourns, judge)
 
