@@ -63,6 +63,15 @@ class Failure(BaseModel):
             raise ValueError(f"once is one load, whenever it comes, without for_s (found {self.for_s})")
         return self
 
+    def __str__(self) -> str:
+        """Such as "gpu 3 at 600 s for 60 s" or "worker 2 an hour"."""
+        which = next((f" {found}" for found in (self.gpu, self.node, self.function) if found is not None), "")
+        when = f"{self.rate_per_hour:g} an hour" if self.at_s is None else f"at {self.at_s:g} s"
+        during = f" in a {self.during}" if self.during else ""
+        factor = f" at {self.factor:g} of its rate" if self.factor else ""
+        ends = " once" if self.once else f" for {self.for_s:g} s" if self.for_s is not None else ""
+        return f"{self.what}{which} {when}{during}{factor}{ends}"
+
     def check(self, cluster: ClusterConfig, functions: Collection[str]) -> None:
         """Raises :class:`ConfigError` if it names a machine or a function that does not exist."""
         nodes = sum(group.nodes for group in cluster.groups)

@@ -50,6 +50,7 @@ class Regime:
     shared_bytes: int
     there_bytes: int
     gpus: str
+    failures: str
 
 
 def survey(grid: Grid) -> list[Traffic]:
@@ -129,6 +130,7 @@ def _regime(cell: Cell, seeds: Sequence[Traffic]) -> Regime:
         own_bytes + sum(backbone.weights_bytes for backbone in backbones),
         sum(kind.gpus * kind.profile.gpu.usable_bytes for kind in machines),
         gpus_text(machines),
+        ", ".join(map(str, cell.failures)),
     )
 
 
@@ -144,9 +146,22 @@ def regime_table(found: Sequence[Regime], engine: str) -> Table:
     table.add_column("GPUs")
     for name in ("requests", "req/s", "largest function", "GPU-s wanted / there", "GB unshared / shared / there"):
         table.add_column(name, justify="right")
+    failing = any(r.failures for r in found)
+    if failing:
+        table.add_column("failures")
     for r in found:
         gb = " / ".join(f"{size / 1e9:,.0f}" for size in (r.unshared_bytes, r.shared_bytes, r.there_bytes))
         load = f"{r.wanted_gpu_s:,.0f} / {r.there_gpu_s:,.0f} ({r.wanted_gpu_s / r.there_gpu_s:.0%})"
         share = f"{r.largest_share:.0%}"
-        table.add_row(r.scenario, r.point, r.gpus, f"{r.requests:,.0f}", written(r.offered_per_s), share, load, gb)
+        table.add_row(
+            r.scenario,
+            r.point,
+            r.gpus,
+            f"{r.requests:,.0f}",
+            written(r.offered_per_s),
+            share,
+            load,
+            gb,
+            *([r.failures] if failing else []),
+        )
     return table

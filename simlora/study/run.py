@@ -41,6 +41,11 @@ def default_out(path: Path) -> Path:
     return Path("results", path.resolve().parent.name if path.stem == "experiment" else path.stem)
 
 
+def validation_of(out: Path) -> Path:
+    """The folder beside a results folder in which ``simlora validate`` puts what it compares."""
+    return out.with_name(f"{out.name}-validation")
+
+
 def run_experiment(
     path: Path,
     out: Path | None = None,
@@ -105,4 +110,4 @@ def _conclude(grid: Grid, store: Store, cells: Sequence[Cell]) -> None:
     write_by_function(store, cells, facts)
     write_figures(store.out, {one.name: one.base for one in grid.study.experiment.ablation})
     bounds = [cell.system for cell in cells if cell.config.evaluation == "relaxation"]
-    show(*tables(without_drawn(rows), bounds), *model_tables(rows), trust_box(cells, facts))
+    show(*tables(without_drawn(rows), bounds), *model_tables(rows), trust_box(cells, facts, validation_of(store.out)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simlora.latency import Label
@@ -15,12 +17,15 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Facts = Mapping[str, Any]
+ERRORS = "errors-requests.csv"
+"""Of a validation: predicted and measured figures of requests."""
 
 
-def trust_box(cells: Sequence[Cell], facts: Sequence[Facts]) -> Table:
-    """Profile parts by how far they can be trusted and how far off they were; calls beyond the measured range; traffic.
+def trust_box(cells: Sequence[Cell], facts: Sequence[Facts], validation: Path) -> Table:
+    """Profile parts by how far they can be trusted and how far off they were; calls beyond the measured range; how far
+    off whole runs were; traffic, and what fails.
 
-    ``facts``: those of the cells, in their order.
+    ``facts``: those of the cells, in their order; ``validation``: the folder that ``simlora validate`` writes.
     """
     from rich.table import Table
 
@@ -33,10 +38,25 @@ def trust_box(cells: Sequence[Cell], facts: Sequence[Facts]) -> Table:
     for part, error in _held_out(facts).items():
         table.add_row(f"error of {part}", error)
     table.add_row("beyond the measured range", _out_of_range(cells, facts))
+    table.add_row("nearest validation error", _validation_error(validation))
     table.add_section()
     for scenario, text in _provenances(cells, facts).items():
         table.add_row(f"traffic of {scenario}", text)
+    for scenario, failures in {cell.scenario: cell.failures for cell in cells}.items():
+        if failures:
+            table.add_row(f"failures of {scenario}", ", ".join(map(str, failures)))
     return table
+
+
+def _validation_error(folder: Path) -> str:
+    """The worst error of a mean TTFT among the runs of this experiment that were repeated for real."""
+    if not (folder / ERRORS).is_file():
+        return "no validated run yet; simlora validate predicts an experiment, runs it for real and tells them apart"
+    with (folder / ERRORS).open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if (row["metric"], row["statistic"]) == ("TTFT", "mean")]
+    worst = max(rows, key=lambda row: abs(float(row["error"])))
+    of = f"{worst['system']}, {worst['scenario']}, the worst of {len(rows)}"
+    return f"mean TTFT {float(worst['error']):+.1%} ({of}), against real runs: {folder}"
 
 
 def _grouped(parts: Iterable[str]) -> str:

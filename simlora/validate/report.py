@@ -11,6 +11,7 @@ import pandas as pd
 from simlora.plotting.style import LOOK, Picture, canvas, legend_above, log_ticks
 from simlora.results.load import Results
 from simlora.study.summary import Row, write_rows
+from simlora.study.trust import ERRORS
 from simlora.validate.errors import both, pairs, request_errors, stage_errors, times, total_errors
 from simlora.validate.seal import broken, read_seal
 
@@ -24,8 +25,8 @@ def write_report(predicted: Results, measured: Results, out: Path) -> Path:
     """``report.md``, its tables as CSV and its figures, below ``out``."""
     requests, stages = request_errors(predicted, measured), stage_errors(predicted, measured)
     totals = total_errors(predicted, measured)
-    for name, table in (("requests", requests), ("stages", stages), ("totals", totals)):
-        write_rows(out / f"errors-{name}.csv", table)
+    for name, table in ((ERRORS, requests), ("errors-stages.csv", stages), ("errors-totals.csv", totals)):
+        write_rows(out / name, table)
     for system, scenario in pairs(measured):
         distributions(predicted, measured, system, scenario).save(out / "figures" / f"{system}-{scenario}")
     text = "\n".join(_lines(predicted, measured, out, requests, stages, totals))

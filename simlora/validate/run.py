@@ -16,7 +16,7 @@ from simlora.study.grid import Cell, build_grid
 from simlora.study.hashing import cell_key
 from simlora.study.overrides import parse_setting
 from simlora.study.regime import survey
-from simlora.study.run import Ran, default_out, run_experiment
+from simlora.study.run import Ran, default_out, run_experiment, validation_of
 from simlora.study.store import Store
 from simlora.study.summary import write_by_function, write_summary
 from simlora.study.systems import load_prices
@@ -47,7 +47,7 @@ def validate(
         if scenario.failure:
             where = study.document.where(("scenario", at, "failure", 0))
             raise ConfigError(f"{where}: failures of a scenario can only be simulated, not validated")
-    out = out or default_out(path).with_name(f"{default_out(path).name}-validation")
+    out = out or validation_of(default_out(path))
     run_experiment(path, out / "predicted", sets)
     grid = build_grid(study)
     cells = [c for c in sorted(grid.cells, key=lambda cell: cell.seed) if c.config.evaluation == "simulation"]

@@ -181,7 +181,7 @@ def test_scenarios_and_points_have_tables_of_their_own():
     assert [table.title for table in tables(rows)] == ["s", "t", "s, k=1"]
 
 
-def test_the_trust_box(folder):
+def test_the_trust_box(folder, tmp_path):
     cells = build_grid(read_study(folder.file)).cells[:2]
     part = {"source": "", "error": "held-out shapes: median 6 %; more", "valid": ""}
     facts = [
@@ -192,7 +192,7 @@ def test_the_trust_box(folder):
         }
         for seed, out in ((10, 0), (11, 3))
     ]
-    text = text_of(trust_box(cells, facts))
+    text = text_of(trust_box(cells, facts, tmp_path))
     assert "measured (1)" in text
     assert "assumption (1)" in text
     assert "held-out shapes: median 6 %" in text
@@ -200,13 +200,45 @@ def test_the_trust_box(folder):
     assert f"{cells[1].system} 1.50%" in text
     assert "real: Azure, 8 segments v1..." in text
     assert text.index("measured") < text.index("assumption")
+    assert "failures" not in text
 
 
-def test_the_trust_box_names_every_part_by_its_whole(folder):
+ERRORS = """\
+system,scenario,metric,statistic,predicted_s,measured_s,error,low,high,requests
+one,calm,TTFT,mean,1.0,1.0,0.04,0,0.1,9
+two,calm,TTFT,mean,1.0,1.25,-0.2,0,0.1,9
+two,calm,TTFT,p99,1.0,2.0,-0.5,0,0.1,9
+"""
+
+
+def test_the_trust_box_says_how_far_off_real_runs_were_or_that_there_are_none(folder, tmp_path):
+    cells = build_grid(read_study(folder.file)).cells[:1]
+    facts = [{"trust": [], "out_of_range": {"calls": 1, "out": 0}, "workload": "w"}]
+    assert "no validated run yet; simlora validate" in text_of(trust_box(cells, facts, tmp_path))
+    (tmp_path / "errors-requests.csv").write_text(ERRORS)
+    assert "mean TTFT -20.0% (two, calm, the worst of 2)" in text_of(trust_box(cells, facts, tmp_path))
+
+
+def test_what_fails_is_named_before_and_after(folder, tmp_path):
+    failure = 'failure = [{ what = "gpu", gpu = 3, at_s = 60, for_s = 5.5 }, { what = "worker", rate_per_hour = 2 }]'
+    folder.edit("experiment.toml", "duration_s = 600", f"duration_s = 600\n{failure}")
+    grid = build_grid(read_study(folder.file))
+    facts = [{"trust": [], "out_of_range": {"calls": 1, "out": 0}, "workload": "w"}]
+    assert "gpu 3 at 60 s for 5.5 s, worker 2 an hour" in text_of(trust_box(grid.cells[:1], facts, tmp_path))
+    [found] = regimes(grid, survey(grid))
+    assert found.failures == "gpu 3 at 60 s for 5.5 s, worker 2 an hour"
+    shown = text_of(regime_table([found], "hf-eager"))
+    assert "failures" in shown
+    assert "worker 2" in shown
+
+
+def test_the_trust_box_names_every_part_by_its_whole(folder, tmp_path):
     cells = build_grid(read_study(folder.file)).cells[:1]
     parts = [f"{whole}: {part}" for whole in ("kernels", "engine") for part in "abcdefgh"]
     trust = [{"part": part, "label": "derived", "source": "", "error": "", "valid": ""} for part in ("gpu", *parts)]
-    text = text_of(trust_box(cells, [{"trust": trust, "out_of_range": {"calls": 1, "out": 0}, "workload": "w"}]))
+    text = text_of(
+        trust_box(cells, [{"trust": trust, "out_of_range": {"calls": 1, "out": 0}, "workload": "w"}], tmp_path)
+    )
     assert "derived (17)" in text
     for line in ("gpu ", "kernels: a, b, c, d, e, f, g, h ", "engine: a, b, c, d, e, f, g, h "):
         assert f"│ {line}" in text
