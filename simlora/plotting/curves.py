@@ -82,10 +82,9 @@ def memory_over_time(
         figure, [[axes]] = canvas(width, 2.0)
         for system in named:
             own = usage[usage["system"] == system]
-            gib = _mean_held(own[own["holder"] != "gpu"], edges) / (1 << 30)
             if (own["holder"] == "gpu").any():
-                after = edges[1:] > own["to_s"].max()
-                gib[after] = gib[~after][-1:]
+                own = own.assign(to_s=own["to_s"].where(own["to_s"] < own["to_s"].max(), edges[-1]))
+            gib = _mean_held(own[own["holder"] != "gpu"], edges) / (1 << 30)
             curves.append(pd.DataFrame({"system": system, "from_s": edges[:-1], "to_s": edges[1:], "gib": gib}))
         if capacity_bytes is not None:
             axes.axhline(capacity_bytes / (1 << 30), color="#666666", linewidth=0.8, linestyle=(0, (2, 2)))

@@ -123,6 +123,14 @@ def test_memory_of_an_always_on_system_is_held_to_the_end() -> None:
     assert picture.figure.axes[0].get_xlabel() == "Time (s), one run, seed 3"
 
 
+def test_memory_of_an_always_on_system_is_there_beside_one_that_takes_a_hundred_times_as_long() -> None:
+    usage = pd.DataFrame(
+        {"system": ["vllm", "vllm", "late"], "holder": ["instance", "gpu", "instance"], "from_s": 0.0,
+         "to_s": [9.0, 9.0, 960.0], "device_bytes": 2**30}
+    )  # fmt: skip
+    assert memory_over_time(usage).data["gib"].tolist() == pytest.approx([1.0] * 192)
+
+
 def test_bars_show_the_mean_over_seeds(summary: pd.DataFrame) -> None:
     data = bars(summary[summary["cluster.nodes"] == 1]).data
     first = data[(data["system"] == "mine") & (data["scenario"] == "bursty")].iloc[0]
