@@ -16,7 +16,7 @@ from simlora.errors import ConfigError
 from simlora.study.document import Document, read_document
 from simlora.study.faults import refusal
 from simlora.study.generated import GeneratedFunctions
-from simlora.study.overrides import Setting, apply_settings, sweep_points
+from simlora.study.overrides import Setting, apply_settings, points_of
 
 MOST_SEEDS = 10_000
 FORBIDDEN_IN_NAMES = '/\\:*?"<>|'
@@ -101,6 +101,23 @@ class Ablation(BaseModel):
     _name = field_validator("name")(check_name)
 
 
+class Variation(BaseModel):
+    """``[[variation]]``: the whole experiment once more with a few keys set otherwise, as the point ``of=to``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    of: str = Field(description="what is varied, such as an assumption")
+    to: str = Field(description="what it is in this variation")
+    set: dict[str, Any] = Field(min_length=1, description="dotted keys, as after --set")
+
+    @field_validator("of", "to")
+    @classmethod
+    def _part_of_a_point(cls, value: str) -> str:
+        if any(c in value for c in ",="):
+            raise ValueError(f"a point is named of=to, so neither has a comma or an equals sign (found {value!r})")
+        return check_name(value)
+
+
 class Experiment(BaseModel):
     """The whole file. ``slo``: ``published`` takes those of the functions table; ``warm-5x`` five times the system's
     own warm time to first token of a lone request, by the profile under its engine."""
@@ -122,6 +139,7 @@ class Experiment(BaseModel):
     system: list[System] = Field(min_length=1)
     ablation: list[Ablation] = []
     sweep: dict[str, list[Any]] = {}
+    variation: list[Variation] = []
 
     @field_validator("seeds")
     @classmethod
@@ -143,7 +161,14 @@ class Experiment(BaseModel):
     @model_validator(mode="after")
     def _distinct_names(self) -> Experiment:
         _no_twins("scenario", [one.name for one in self.scenario])
+        _no_twins("variation", [f"{one.of}={one.to}" for one in self.variation])
         _no_twins("system or ablation", [*(s.called for s in self.system), *(a.name for a in self.ablation)])
+        return self
+
+    @model_validator(mode="after")
+    def _one_kind_of_points(self) -> Experiment:
+        if self.sweep and self.variation:
+            raise ValueError("variations are of the file's own values: an experiment has a sweep or variations")
         return self
 
     @property
@@ -183,7 +208,7 @@ def read_study(path: Path, settings: Sequence[Setting] = ()) -> Study:
     """
     document = apply_settings(read_document(path), settings)
     _validate(document, Experiment)
-    points = {name: _validate(at_point, Experiment) for name, at_point in sweep_points(document)}
+    points = {name: _validate(at_point, Experiment) for name, at_point in points_of(document)}
     return Study(document, points)
 
 

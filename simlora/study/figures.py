@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from simlora.results.summary import COLUMNS, KEYS
 from simlora.study.album import Album
 from simlora.study.grid import full_name, gpus_in, named_with
+from simlora.study.overrides import BASE
 from simlora.study.store import one_message
 
 if TYPE_CHECKING:
@@ -31,17 +32,22 @@ def write_figures(out: Path, ablations: Mapping[str, str]) -> None:
     """Draw what ``out`` holds into its folder ``figures``, each as PDF and PNG with its data as CSV.
 
     Pictures that an earlier run drew go, for they would show what is no longer there. One swept key gives curves
-    over it, otherwise every point has its bars. ``ablations``: the base of each by its name.
+    over it, otherwise every point has its bars; of variations the file's own values are drawn. ``ablations``: the base
+    of each by its name.
     """
-    from simlora.results.load import load
+    from simlora.results.load import Results, load
 
     results = load(out)
-    casts = dict(_casts(results.summary["system"].unique(), ablations))
+    summary = results.summary
+    if (summary["point"] == BASE).any():
+        summary = summary[summary["point"] == BASE][[*KEYS, *COLUMNS]]
+        results = Results(out, tuple(cell for cell in results.cells if cell.point == BASE))
+    casts = dict(_casts(summary["system"].unique(), ablations))
     with one_message(out):
         album = Album(out / "figures")
         album.clear()
         for of, cast in casts.items():
-            _of_summary(results.summary, of, cast, album)
+            _of_summary(summary, of, cast, album)
         _of_requests(results, casts, album)
 
 

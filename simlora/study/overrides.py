@@ -1,4 +1,4 @@
-"""Dotted keys over an experiment file: ``--set`` on the command line, and ``[sweep]``.
+"""Dotted keys over an experiment file: ``--set`` on the command line, ``[sweep]``, and ``[[variation]]``.
 
 A key is ``cluster.KEY``, ``functions.KEY`` (where the file describes the table), ``scenario.KEY`` (of every one) or
 ``scenario.NAME.KEY``, ``system.KEY`` (of every system and ablation) or ``system.NAME.KEY``, where KEY may go on into a
@@ -23,6 +23,7 @@ from simlora.workload.catalogue import trace_keys
 
 PLAIN_KEYS = ("cell_timeout_s", "functions", "horizon_s", "prices", "profile", "provider", "seeds", "slo")
 SCENARIO_KEYS = ("cluster", "duration_s", "functions", "lengths", "rate_scale", "trace")
+BASE = "base"
 NOT_SWEPT = ("cell_timeout_s", "prices", "provider", "seeds")
 SYSTEM_KEYS = tuple(key for key in SystemConfig.model_fields if key not in {"name", "title"})
 
@@ -66,12 +67,21 @@ def apply_settings(document: Document, settings: Sequence[Setting]) -> Document:
     return Document(document.path, table, document.lines)
 
 
-def sweep_points(document: Document) -> Iterator[tuple[str, Document]]:
-    """Each point of the sweep by name, as a document of its own; without a sweep the one point ``base``."""
-    sweep = document.table.get("sweep", {})
-    if not sweep:
-        yield "base", document
+def points_of(document: Document) -> Iterator[tuple[str, Document]]:
+    """Each point by name, as a document of its own: those of the sweep, or ``base`` and each variation of it."""
+    if document.table.get("sweep"):
+        yield from _sweep_points(document)
         return
+    yield BASE, document
+    for at, variation in enumerate(document.table.get("variation", [])):
+        table = copy.deepcopy(document.table)
+        for key, value in variation["set"].items():
+            put(table, key, value, f"{document.where(('variation', at, 'set'))}: variation")
+        yield f"{variation['of']}={variation['to']}", Document(document.path, table, document.lines)
+
+
+def _sweep_points(document: Document) -> Iterator[tuple[str, Document]]:
+    sweep = document.table["sweep"]
     for key, values in sweep.items():
         where = document.where(("sweep", key))
         if key in NOT_SWEPT:

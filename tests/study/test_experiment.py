@@ -9,6 +9,7 @@ from simlora.study.experiment import read_study
 from simlora.study.grid import build_grid
 from simlora.study.overrides import parse_setting
 
+VARIATION = '[[variation]]\nof = "nodes"\nto = "four"\nset = { "cluster.nodes" = 4 }'
 BAD = [
     ("seeds = 2", "seeds = 0", ["experiment.toml:1", "seeds", "at least one seed"]),
     ("seeds = 2", "seeds = [1, 1]", ["experiment.toml:1", 'seed "1"', "once"]),
@@ -59,6 +60,14 @@ BAD = [
     ("[cluster]", '[sweep]\n"cluster.nodes" = [1, 1]\n[cluster]', ["cluster.nodes=1", "twice"]),
     ("[cluster]", '[sweep]\n"system.mine.dept" = [1]\n[cluster]', ["dept", "neither a name nor a key"]),
     ("[cluster]", '[sweep]\n"scenario.rate_scal" = [1]\n[cluster]', ['did you mean "rate_scale"']),
+    (
+        "[cluster]",
+        f"{VARIATION}\n[cluster]".replace("nodes", "node"),
+        [":8: variation", 'did you mean "cluster.nodes"'],
+    ),
+    ("[cluster]", f"{VARIATION}\n[cluster]".replace("four", "a,b"), [":7", "neither has a comma"]),
+    ("[cluster]", f"{VARIATION}\n{VARIATION}\n[cluster]", ["2 times variation", "nodes=four"]),
+    ("[cluster]", f'[sweep]\n"cluster.nodes" = [1]\n{VARIATION}\n[cluster]', ["a sweep or variations"]),
 ]
 
 

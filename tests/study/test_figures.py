@@ -46,3 +46,12 @@ def test_a_system_keeps_its_place_and_style_whatever_number_its_name_states():
     assert look["vllm"] != look["vllm (1 GPU)"]
     ordered = in_order(["mine", "vllm (3 GPUs)", "vllm"], ["vllm", "vllm (1 GPU)", "mine"])
     assert ordered == ["vllm", "vllm (3 GPUs)", "mine"]
+
+
+def test_of_variations_the_file_s_own_values_are_drawn(folder, engine):
+    variation = '[[variation]]\nof = "keep-alive"\nto = "long"\nset = { "system.keepalive" = "forever" }\n'
+    folder.edit("experiment.toml", "[[scenario]]", f"{variation}[[scenario]]")
+    ran = run_experiment(folder.file, folder.path / "out", jobs=0)
+    stems = {path.stem for path in (ran.out / "figures").glob("*.csv")}
+    assert {"ttft", "slo", "cost", "breakdown-calm", "ttft-cdf-calm"} <= stems
+    assert not any("long" in stem for stem in stems)

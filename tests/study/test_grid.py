@@ -33,6 +33,20 @@ def test_systems_by_scenarios_by_points_by_seeds(folder):
     }
 
 
+def test_variations_are_the_file_with_a_few_keys_set_otherwise(folder):
+    variations = [("nodes", "four", '"cluster.nodes" = 4'), ("keep-alive", "long", '"system.keepalive" = "forever"')]
+    text = [f'[[variation]]\nof = "{of}"\nto = "{to}"\nset = {{ {key} }}\n' for of, to, key in variations]
+    folder.edit("experiment.toml", "[[scenario]]", f"{''.join(text)}[[scenario]]")
+    found = {cell.point: cell for cell in cells(folder, "cluster.nodes=3") if cell.system == "mine" and cell.seed == 1}
+    assert {point: cell.cluster.nodes for point, cell in found.items()} == {
+        "base": 3,
+        "nodes=four": 4,
+        "keep-alive=long": 3,
+    }
+    kept = {point: cell.config.keepalive["policy"] for point, cell in found.items()}
+    assert kept == {"base": "fixed", "nodes=four": "fixed", "keep-alive=long": "forever"}
+
+
 def test_cells_travel_between_processes(folder):
     for cell in cells(folder):
         assert pickle.loads(pickle.dumps(cell)) == cell
