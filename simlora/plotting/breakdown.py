@@ -26,9 +26,7 @@ def breakdown_bars(phases: pd.DataFrame, width: Width = "column", systems: Itera
     gives. Start-up stages that are nowhere a fiftieth of the longest bar drawn are drawn as one; the data hold every
     phase. A bar more than ``CUT_RANGE`` times the median is cut, with its total and its longest phase in words.
     """
-    names = [str(column) for column in phases.columns if column not in KEYS]
-    of_system = phases.groupby("system", sort=False)[names].mean()
-    every = without_noise(of_system.loc[in_order(map(str, of_system.index), systems)])
+    every = mean_phases(phases, systems)
     totals = every.sum(axis=1)
     cut = totals > CUT_RANGE * totals.median()
     end_s = max(float(totals[~cut].max()) * (CUT_ROOM if cut.any() else 1.0), 1e-9)
@@ -55,6 +53,13 @@ def breakdown_bars(phases: pd.DataFrame, width: Width = "column", systems: Itera
         axes.grid(True, axis="x")
         legend_above(figure, *axes.get_legend_handles_labels(), width)
     return Picture(figure, every.reset_index().melt("system", var_name="phase", value_name="seconds"))
+
+
+def mean_phases(phases: pd.DataFrame, systems: Iterable[str] = ()) -> pd.DataFrame:
+    """Seconds per phase (columns) of a mean request of each system (rows), mean over its runs."""
+    names = [str(column) for column in phases.columns if column not in KEYS]
+    of_system = phases.groupby("system", sort=False)[names].mean()
+    return without_noise(of_system.loc[in_order(map(str, of_system.index), systems)])
 
 
 def _total(phases: pd.Series[float], cut: bool) -> str:

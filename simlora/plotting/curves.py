@@ -30,24 +30,18 @@ def ttft_cdf(
     there, so a curve ends at the finished share. ``slo_s``: draws a line there. ``systems``: all of the experiment.
     ``width``: by the number of systems if not given.
     """
+    data = ttft_shares(requests, systems)
     named = in_order(requests["system"], systems)
     look = styles([*systems, *named])
-    curves: list[pd.DataFrame] = []
     width = width or ("text" if len(named) > COLUMN_SYSTEMS else "column")
     with mpl.rc_context(LOOK):
         figure, [[axes]] = canvas(width, 2.2)
-        for system in named:
-            x, y = _distribution(requests[requests["system"] == system])
+        for i, system in enumerate(named):
+            curve, style = data[data["system"] == system], look[system]
             axes.step(
-                x,
-                y,
-                where="post",
-                color=look[system].color,
-                linestyle=look[system].dash,
-                label=system,
-                zorder=3 - len(curves) / 100,
-            )
-            curves.append(pd.DataFrame({"system": system, "ttft_s": x, "share_of_requests": y}))
+                curve["ttft_s"], curve["share_of_requests"], where="post", color=style.color, linestyle=style.dash,
+                label=system, zorder=3 - i / 100,
+            )  # fmt: skip
         if slo_s is not None:
             axes.axvline(slo_s, color="#666666", linewidth=0.8, linestyle=(0, (2, 2)))
             axes.annotate(
@@ -59,7 +53,16 @@ def ttft_cdf(
         axes.set(xlabel="TTFT (s)", ylabel="Requests offered", ylim=(0, 1.02))
         axes.grid(True)
         legend_above(figure, *axes.get_legend_handles_labels(), width)
-    return Picture(figure, pd.concat(curves, ignore_index=True))
+    return Picture(figure, data)
+
+
+def ttft_shares(requests: pd.DataFrame, systems: Iterable[str] = ()) -> pd.DataFrame:
+    """The steps of those curves: ``system, ttft_s, share_of_requests``; see :func:`ttft_cdf`."""
+    curves: list[pd.DataFrame] = []
+    for system in in_order(requests["system"], systems):
+        x, y = _distribution(requests[requests["system"] == system])
+        curves.append(pd.DataFrame({"system": system, "ttft_s": x, "share_of_requests": y}))
+    return pd.concat(curves, ignore_index=True)
 
 
 def memory_over_time(
@@ -72,20 +75,14 @@ def memory_over_time(
     On a logarithmic axis a curve has gaps where less than its bottom was held; the data have all.
     ``capacity_bytes``: what the cluster has, as a line.
     """
-    held = usage[usage["holder"] != "gpu"]
-    named = in_order(held["system"], systems)
+    data = memory_held(usage, systems)
+    named = in_order(data["system"], systems)
     look = styles([*systems, *named])
-    edges = np.linspace(0.0, float(held["to_s"].max()), TIME_BINS + 1)
+    curves = [data[data["system"] == system] for system in named]
+    edges = np.append(curves[0]["from_s"], curves[0]["to_s"].iloc[-1])
     unit, per_unit_s = time_unit(edges[-1])
-    curves: list[pd.DataFrame] = []
     with mpl.rc_context(LOOK):
         figure, [[axes]] = canvas(width, 2.0)
-        for system in named:
-            own = usage[usage["system"] == system]
-            if (own["holder"] == "gpu").any():
-                own = own.assign(to_s=own["to_s"].where(own["to_s"] < own["to_s"].max(), edges[-1]))
-            gib = _mean_held(own[own["holder"] != "gpu"], edges) / (1 << 30)
-            curves.append(pd.DataFrame({"system": system, "from_s": edges[:-1], "to_s": edges[1:], "gib": gib}))
         if capacity_bytes is not None:
             axes.axhline(capacity_bytes / (1 << 30), color="#666666", linewidth=0.8, linestyle=(0, (2, 2)))
             axes.annotate(
@@ -107,7 +104,21 @@ def memory_over_time(
             log_ticks(axes.yaxis)
         axes.grid(True, axis="y")
         legend_above(figure, *axes.get_legend_handles_labels(), width)
-    return Picture(figure, pd.concat(curves, ignore_index=True))
+    return Picture(figure, data)
+
+
+def memory_held(usage: pd.DataFrame, systems: Iterable[str] = ()) -> pd.DataFrame:
+    """The steps of those curves: ``system, from_s, to_s, gib``; see :func:`memory_over_time`."""
+    held = usage[usage["holder"] != "gpu"]
+    edges = np.linspace(0.0, float(held["to_s"].max()), TIME_BINS + 1)
+    curves: list[pd.DataFrame] = []
+    for system in in_order(held["system"], systems):
+        own = usage[usage["system"] == system]
+        if (own["holder"] == "gpu").any():
+            own = own.assign(to_s=own["to_s"].where(own["to_s"] < own["to_s"].max(), edges[-1]))
+        gib = _mean_held(own[own["holder"] != "gpu"], edges) / (1 << 30)
+        curves.append(pd.DataFrame({"system": system, "from_s": edges[:-1], "to_s": edges[1:], "gib": gib}))
+    return pd.concat(curves, ignore_index=True)
 
 
 def _distribution(requests: pd.DataFrame) -> tuple[Floats, Floats]:
