@@ -54,7 +54,7 @@ def run_arena(
     grid = build_grid(study)
     digests = {traffic.group: traffic.digest for traffic in survey(grid)}
     store.create(fresh=False)
-    write_manifest(grid, store.out)
+    write_manifest(grid, store.out, ["simlora", "arena", role, policy, *keys, "--seeds", str(seeds)])
     with Progress() as progress:
         runner = Runner(store, default_jobs() if jobs is None else jobs, False, progress, digests)
         finished = runner.run(grid.cells, f"{len(grid.systems['base'])} policies in {len(scenarios())} scenarios")

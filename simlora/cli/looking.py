@@ -1,4 +1,4 @@
-"""``compare``, ``plot``, ``cost``, ``explain``, ``timeline``: looking at finished runs."""
+"""``compare``, ``plot``, ``cost``, ``report``, ``explain``, ``timeline``: looking at finished runs."""
 
 from __future__ import annotations
 
@@ -59,6 +59,23 @@ def cost(
 
     names = [name for text in prices for name in text.split(",")]
     show(price_table(reprice(folder, names)))
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; without it DIR/report.html.", show_default=False)
+    ] = None,
+    scenario: Annotated[str | None, typer.Option(help="Of this scenario alone.")] = None,
+    point: Annotated[str | None, typer.Option(help="Of this sweep point alone.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Whose single requests are shown; without it the first.")] = None,
+) -> None:
+    """A page that holds all there is to see: tables, interactive figures, trust, assumptions, how to run it again."""
+    from simlora.report.page import write_report
+
+    path = out or folder / "report.html"
+    count = write_report(folder, path, scenario, point, seed)
+    typer.echo(f"{path}: {count} figures, {path.stat().st_size / 1e6:.1f} MB")
 
 
 def explain(

@@ -27,9 +27,7 @@ def breakdown_bars(phases: pd.DataFrame, width: Width = "column", systems: Itera
     phase. A bar more than ``CUT_RANGE`` times the median is cut, with its total and its longest phase in words.
     """
     every = mean_phases(phases, systems)
-    totals = every.sum(axis=1)
-    cut = totals > CUT_RANGE * totals.median()
-    end_s = max(float(totals[~cut].max()) * (CUT_ROOM if cut.any() else 1.0), 1e-9)
+    cut, end_s = cut_bars(every.sum(axis=1))
     drawn = without_slivers(every.fillna(0.0), end_s)
     with mpl.rc_context(LOOK):
         figure, [[axes]] = canvas(width, 0.95 + 0.26 * len(drawn))
@@ -60,6 +58,12 @@ def mean_phases(phases: pd.DataFrame, systems: Iterable[str] = ()) -> pd.DataFra
     names = [str(column) for column in phases.columns if column not in KEYS]
     of_system = phases.groupby("system", sort=False)[names].mean()
     return without_noise(of_system.loc[in_order(map(str, of_system.index), systems)])
+
+
+def cut_bars(totals_s: pd.Series[float]) -> tuple[pd.Series[bool], float]:
+    """Which bars are cut, and the seconds at which they are."""
+    cut = totals_s > CUT_RANGE * totals_s.median()
+    return cut, max(float(totals_s[~cut].max()) * (CUT_ROOM if cut.any() else 1.0), 1e-9)
 
 
 def _total(phases: pd.Series[float], cut: bool) -> str:

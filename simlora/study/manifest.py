@@ -20,14 +20,15 @@ from simlora.study.store import one_message
 PACKAGES = ("numpy", "pyarrow", "pydantic", "scipy", "simpy")
 
 
-def write_manifest(grid: Grid, out: Path) -> None:
-    """``experiment.toml`` as written, ``resolved.toml`` with every key, ``environment.json``."""
+def write_manifest(grid: Grid, out: Path, command: Sequence[str]) -> None:
+    """``experiment.toml`` as written, ``resolved.toml`` with every key, ``environment.json`` with the command."""
     with one_message(out):
         source, copy = grid.study.document.path, out / "experiment.toml"
         if source.resolve() != copy.resolve():
             shutil.copyfile(source, copy)
         (out / "resolved.toml").write_text(tomli_w.dumps(resolved(grid)), encoding="utf-8")
-        (out / "environment.json").write_text(json.dumps(environment(), indent=1, sort_keys=True) + "\n", "utf-8")
+        software = {**environment(), "command": list(command)}
+        (out / "environment.json").write_text(json.dumps(software, indent=1, sort_keys=True) + "\n", "utf-8")
 
 
 def resolved(grid: Grid) -> dict[str, Any]:

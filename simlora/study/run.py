@@ -74,7 +74,8 @@ def run_experiment(
         _announce(grid, unfinished, traffic, jobs or 1)
         return Ran(store.out, written=False)
     store.create(fresh)
-    write_manifest(grid, store.out)
+    options = [*(part for text in sets for part in ("--set", text)), *(["--stepwise"] if stepwise else [])]
+    write_manifest(grid, store.out, ["simlora", "run", path.as_posix(), *options])
     with Progress() as progress:
         runner = Runner(store, jobs, stepwise, progress, digests, grid.study.experiment.cell_timeout_s)
         finished = runner.run(grid.cells, "runs")

@@ -6,12 +6,11 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from simlora.latency import Label
 from simlora.results.metrics import out_of_range_fraction
 from simlora.study.console import TEXT_WIDTH
-from simlora.study.grid import Cell
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,7 +20,20 @@ ERRORS = "errors-requests.csv"
 """Of a validation: predicted and measured figures of requests."""
 
 
-def trust_box(cells: Sequence[Cell], facts: Sequence[Facts], validation: Path) -> Table:
+class Run(Protocol):
+    """What is asked of a run, be it one to do or one read back."""
+
+    @property
+    def system(self) -> str: ...
+
+    @property
+    def scenario(self) -> str: ...
+
+    @property
+    def failures(self) -> Sequence[object]: ...
+
+
+def trust_box(cells: Sequence[Run], facts: Sequence[Facts], validation: Path) -> Table:
     """Profile parts by how far they can be trusted and how far off they were; calls beyond the measured range; how far
     off whole runs were; traffic, and what fails.
 
@@ -83,7 +95,7 @@ def _held_out(facts: Sequence[Facts]) -> dict[str, str]:
     return {name: error.partition(";")[0] for name, error in parts.items() if "held-out" in error}
 
 
-def _out_of_range(cells: Sequence[Cell], facts: Sequence[Facts]) -> str:
+def _out_of_range(cells: Sequence[Run], facts: Sequence[Facts]) -> str:
     worst: dict[str, float] = {}
     for cell, one in zip(cells, facts, strict=True):
         worst[cell.system] = max(worst.get(cell.system, 0.0), out_of_range_fraction(one["out_of_range"]))
@@ -91,7 +103,7 @@ def _out_of_range(cells: Sequence[Cell], facts: Sequence[Facts]) -> str:
     return ", ".join(beyond) + " of latency estimates, in the worst run" if beyond else "no latency estimate of any run"
 
 
-def _provenances(cells: Sequence[Cell], facts: Sequence[Facts]) -> dict[str, str]:
+def _provenances(cells: Sequence[Run], facts: Sequence[Facts]) -> dict[str, str]:
     """Per scenario where its traffic is from: what all its seeds have in common of that."""
     texts: dict[str, dict[str, None]] = {}
     for cell, one in zip(cells, facts, strict=True):

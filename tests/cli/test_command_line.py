@@ -147,6 +147,7 @@ BAD = [
     (("plot", "nowhere"), "nowhere: no such results folder"),
     (("compare", "."), ".: no results folder"),
     (("plot", "."), ".: no results folder"),
+    (("report", "nowhere"), "nowhere: no such results folder"),
     (("cost", "nowhere", "--prices", "modal-2026-05"), "nowhere: no such results folder"),
     (("run", "experiment.toml", "--out", "functions.csv"), "functions.csv is a file"),
     (("cost", "nowhere", "--prices", "modal"), '"modal"'),
