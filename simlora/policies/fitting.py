@@ -15,8 +15,6 @@ from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 from simlora.errors import ConfigError
 from simlora.policies.base import ROLES
 
-TIMES = ("_s", "seconds")
-
 
 def typed(policy: type, keys: Mapping[str, Any], what: str) -> dict[str, Any]:
     """The values of a policy's keys as its fields' types have them: a list becomes a tuple where that is declared.
@@ -27,7 +25,7 @@ def typed(policy: type, keys: Mapping[str, Any], what: str) -> dict[str, Any]:
     """
     for key, value in keys.items():
         for number in _numbers(value):
-            if math.isnan(number) or (math.isinf(number) and not key.endswith(TIMES)):
+            if math.isnan(number) or (math.isinf(number) and not key.endswith("_s")):
                 raise ConfigError(f'{what}: key "{key}" must be a finite number (found {value!r})')
     return {key: _typed(hint, keys[key], f'{what}: key "{key}"') for key, hint in _hints(policy, keys).items()}
 

@@ -107,7 +107,7 @@ def bill(
     if billing == "reserved-plus-serverless" and price.kind == "serverless":
         usage = usage.filter(pa.array(~on_reserved(usage, usage)))
     rows = clipped(usage, window_s)
-    requests_usd = requests * price.per_request * price.credit_usd
+    requests_usd = requests * price.credits_per_request * price.credit_usd
     if price.kind == "reserved":
         return Bill(gpu_active_usd=_reserved_usd(rows, price, rate), requests_usd=requests_usd)
     usage = usage.filter(pa.array(~words(usage, "state").are("reserved")))
@@ -196,9 +196,11 @@ def _host_usd(rows: pa.Table, processes: _Metered, price: Price) -> float:
     """Memory of every process while it is billed; processors of instances, at the rate of what they do."""
     host = price.host
     memory_gb_s = processes.seconds * (numbers(rows, "host_bytes") / price.gb_bytes)
-    cpu_rate = np.where(processes.active | processes.starting, host.cpu_active_per_s, host.cpu_idle_per_s)
+    cpu_rate = np.where(
+        processes.active | processes.starting, host.cpu_active_credits_per_s, host.cpu_idle_credits_per_s
+    )
     cpu_credits = (processes.seconds * cpu_rate * host.cpus_per_instance)[~processes.backbone]
-    return float((memory_gb_s.sum() * host.memory_per_gb_s + cpu_credits.sum()) * price.credit_usd)
+    return float((memory_gb_s.sum() * host.memory_credits_per_gb_s + cpu_credits.sum()) * price.credit_usd)
 
 
 def _split_usd(use: Occupancy, price: Price, rate: _Rates) -> float:

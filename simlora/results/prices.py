@@ -34,8 +34,8 @@ class GpuRate(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    active: float = Field(ge=0)
-    idle: float | None = Field(default=None, ge=0)
+    active_credits: float = Field(ge=0)
+    idle_credits: float | None = Field(default=None, ge=0)
     cards: int = Field(default=1, ge=1, description="cards in the machine that the rate is for")
     per_s: float = Field(default=1.0, gt=0)
 
@@ -45,10 +45,10 @@ class HostRate(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    memory_per_gb_s: float = Field(default=0.0, ge=0)
+    memory_credits_per_gb_s: float = Field(default=0.0, ge=0)
     cpu_unit: str = Field(default="vCPU", description="what the list counts: vCPU or physical core")
-    cpu_active_per_s: float = Field(default=0.0, ge=0)
-    cpu_idle_per_s: float = Field(default=0.0, ge=0)
+    cpu_active_credits_per_s: float = Field(default=0.0, ge=0)
+    cpu_idle_credits_per_s: float = Field(default=0.0, ge=0)
     cpus_per_instance: float = Field(default=0.0, ge=0, description="assumption: no system states it")
 
 
@@ -73,18 +73,18 @@ class ProcessRates:
         """While it starts; nothing where start-up is not billed."""
         if not self.price.startup_billed:
             return 0.0
-        cpu_per_s = self.price.host.cpu_active_per_s
+        cpu_per_s = self.price.host.cpu_active_credits_per_s
         return self._usd_per_s(self.gpus[gpu.kind].active_usd_per_s, cpu_per_s, device_bytes, host_bytes)
 
     def idle_usd_per_s(self, gpu: GpuView, device_bytes: int, host_bytes: int) -> float:
         """While it stands idle."""
-        cpu_per_s = self.price.host.cpu_idle_per_s
+        cpu_per_s = self.price.host.cpu_idle_credits_per_s
         return self._usd_per_s(self.gpus[gpu.kind].idle_usd_per_s, cpu_per_s, device_bytes, host_bytes)
 
     def _usd_per_s(self, gpu_usd_per_s: float, cpu_per_s: float, device_bytes: int, host_bytes: int) -> float:
         price, host = self.price, self.price.host
         share = device_bytes / price.gb_bytes if price.unit == "gb" else 1.0
-        credits = host.memory_per_gb_s * host_bytes / price.gb_bytes + cpu_per_s * host.cpus_per_instance
+        credits = host.memory_credits_per_gb_s * host_bytes / price.gb_bytes + cpu_per_s * host.cpus_per_instance
         return gpu_usd_per_s * share + credits * price.credit_usd
 
 
@@ -115,7 +115,7 @@ class Price(Sourced):
     minimum_s: float = Field(default=0.0, ge=0, description="each life costs at least this long")
     startup_billed: bool = Field(description="whether a starting instance is billed, at the active rate")
     shared_backbone: Literal["platform", "split", "separate"] = "separate"
-    per_request: float = Field(default=0.0, ge=0)
+    credits_per_request: float = Field(default=0.0, ge=0)
     host: HostRate = HostRate()
     gpus: dict[str, GpuRate]
 
@@ -125,7 +125,10 @@ class Price(Sourced):
             raise ConfigError(f'{self.title} has no price for GPU "{model}"; it has: {", ".join(sorted(self.gpus))}')
         rate = self.gpus[model]
         usd_per_s = self.credit_usd / (rate.cards * rate.per_s)
-        return GpuPrice(rate.active * usd_per_s, (rate.active if rate.idle is None else rate.idle) * usd_per_s)
+        return GpuPrice(
+            rate.active_credits * usd_per_s,
+            (rate.active_credits if rate.idle_credits is None else rate.idle_credits) * usd_per_s,
+        )
 
     def rates(self, models: Iterable[str]) -> ProcessRates:
         """What processes on these GPU models cost; :class:`ConfigError` as for :meth:`gpu`."""

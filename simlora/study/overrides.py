@@ -2,7 +2,7 @@
 
 A key is ``cluster.KEY``, ``functions.KEY`` (where the file describes the table), ``scenario.KEY`` (of every one) or
 ``scenario.NAME.KEY``, ``system.KEY`` (of every system and ablation) or ``system.NAME.KEY``, where KEY may go on into a
-policy's table (``system.ours.keepalive.seconds``), or one of the file's plain keys.
+policy's table (``system.ours.keepalive.idle_s``), or one of the file's plain keys.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ class Provider(Sourced):
         keys: dict[str, Any] = {}
         if system.billing not in RENTING:
             return keys
-        if self.idle_timeout_s is not None and "seconds" in system.keepalive:
-            keys["keepalive.seconds"] = self.idle_timeout_s
+        if self.idle_timeout_s is not None and "idle_s" in system.keepalive:
+            keys["keepalive.idle_s"] = self.idle_timeout_s
         if self.workers is not None:
             keys["limits.instances_per_function"] = self.workers
         return keys

@@ -31,7 +31,7 @@ SERVERLESS: dict[str, Sequence[Any]] = {
     "offloading": ("none", "lru", "value-density", "faascache"),
     "keepalive": (
         "none",
-        {"policy": "fixed", "seconds": 8.0},
+        {"policy": "fixed", "idle_s": 8.0},
         "forever",
         {"policy": "rainbowcake", "min_s": 3.0},
         {"policy": "hybrid-histogram", "bin_s": 2.0, "bins": 30},
@@ -69,11 +69,11 @@ KEYS: dict[str, dict[str, Sequence[Any]]] = {
         "host_cache_fraction": (0.01, 0.1),
         "batching": ({"policy": "slo-classes", "threshold": 0.0},),
         "offloading": ("lru", "faascache"),
-        "keepalive": ("none", {"policy": "fixed", "seconds": 8.0}),
+        "keepalive": ("none", {"policy": "fixed", "idle_s": 8.0}),
     },
     "serverless-llm": {key: SERVERLESS[key] for key in ("completion", "host_cache_fraction", "storage")}
     | {
-        "keepalive": ({"policy": "fixed", "seconds": 8.0}, "forever"),
+        "keepalive": ({"policy": "fixed", "idle_s": 8.0}, "forever"),
         "routing": ({"policy": "round-robin", "target": 2},),
         "scaling": ({"policy": "ongoing", "target": 2, "max_instances": 2},),
         "limits.instances_per_gpu": (2,),
@@ -81,14 +81,14 @@ KEYS: dict[str, dict[str, Sequence[Any]]] = {
     "hydraserve": {key: SERVERLESS[key] for key in ("sharing", "host_cache_fraction", "storage")}
     | {
         "placement": ({"policy": "nic-aware", "most": 1}, {"policy": "nic-aware", "setup_s": 0.0}, "most-free"),
-        "keepalive": ("none", {"policy": "fixed", "seconds": 8.0}),
+        "keepalive": ("none", {"policy": "fixed", "idle_s": 8.0}),
         "limits.queue_timeout_s": (4.0, 30.0),
     },
-    "serverless-vllm": ENGINES | {"keepalive": ("none", {"policy": "fixed", "seconds": 8.0})},
+    "serverless-vllm": ENGINES | {"keepalive": ("none", {"policy": "fixed", "idle_s": 8.0})},
     "reserved-plus-burst": ENGINES
     | {
         "reserved_gpus": (1, 2),
-        "keepalive": ({"policy": "unless-reserved", "seconds": 8.0},),
+        "keepalive": ({"policy": "unless-reserved", "idle_s": 8.0},),
     },
     "dlora": {
         "reserve": ("prompt", "max_new_tokens"),
@@ -107,7 +107,7 @@ KEYS: dict[str, dict[str, Sequence[Any]]] = {
         "storage": ("fair", "fifo"),
         "host_cache_fraction": (0.0, 0.1),
         "batching": ({"policy": "vllm-merged", "max_num_seqs": 2, "chunk_tokens": 64},),
-        "keepalive": ("none", {"policy": "fixed", "seconds": 8.0}),
+        "keepalive": ("none", {"policy": "fixed", "idle_s": 8.0}),
     },
     "s-lora": {
         "reserve": ("prompt", "max_new_tokens"),
@@ -123,7 +123,7 @@ KEYS: dict[str, dict[str, Sequence[Any]]] = {
     "punica": ENGINES
     | {
         "routing": ({"policy": "busiest", "most": 2, "headroom_steps": 4}, "least-loaded"),
-        "keepalive": ("none", {"policy": "fixed", "seconds": 8.0}),
+        "keepalive": ("none", {"policy": "fixed", "idle_s": 8.0}),
         "scaling": ("on-demand", {"policy": "one-light", "light": 1}),
         "preemption": ({"policy": "newest", "anew": True}, "newest"),
         "adapter_memory": ("slots", "paged"),

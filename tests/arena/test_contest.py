@@ -126,7 +126,7 @@ def test_a_key_sets_the_policy_s_own(arena: Arena, tmp_path: Path) -> None:
         ({"policy": "no_such:Mine"}, "no module"),
         ({"policy": "fixd"}, 'did you mean "fixed"'),
         ({"policy": "fixed", "keys": ("5",)}, "--key=value"),
-        ({"policy": "fixed", "keys": ("--seconds=5,6",)}, "one value"),
+        ({"policy": "fixed", "keys": ("--idle_s=5,6",)}, "one value"),
     ],
 )
 def test_bad_input_is_refused(arena: Arena, arguments: dict[str, Any], fragment: str) -> None:

@@ -48,10 +48,10 @@ def test_every_registered_policy_of_a_role_is_in_its_experiment(role: str, tmp_p
 
 
 def test_the_policy_that_the_system_uses_itself_keeps_its_keys(tmp_path: Path) -> None:
-    path = write_experiment(experiment("keepalive", {"policy": "fixed", "seconds": 5.0}, 1), tmp_path)
+    path = write_experiment(experiment("keepalive", {"policy": "fixed", "idle_s": 5.0}, 1), tmp_path)
     systems = build_grid(read_study(path)).systems["base"]
-    assert systems["fixed"].config.keepalive == {"policy": "fixed", "seconds": 60.0}
-    assert systems["fixed (yours)"].config.keepalive == {"policy": "fixed", "seconds": 5.0}
+    assert systems["fixed"].config.keepalive == {"policy": "fixed", "idle_s": 60.0}
+    assert systems["fixed (yours)"].config.keepalive == {"policy": "fixed", "idle_s": 5.0}
 
 
 def test_traffic_of_every_scenario_can_be_built(tmp_path: Path) -> None:

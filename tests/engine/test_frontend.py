@@ -88,7 +88,7 @@ def test_held_work_is_looked_at_again_when_an_instance_falls_idle() -> None:
 def test_work_that_is_short_of_memory_starts_when_some_is_freed() -> None:
     """Two models of 26 GB, one GPU of 48: the second starts when the first's keep-alive is over, not before."""
     traffic = [(0.0, 0, 100, 10), (20.0, 1, 100, 10)]
-    kept = {"offloading": "none", "keepalive": {"policy": "fixed", "seconds": 40.0}, "preloading": "none"}
+    kept = {"offloading": "none", "keepalive": {"policy": "fixed", "idle_s": 40.0}, "preloading": "none"}
     record = world("insta-infer", *traffic, backbones=2, placement="most-free", **kept).run()
     first_s, second = record.requests["finished_s"].to_pylist()[0], record.requests.to_pylist()[1]
     assert second["bound_s"] == pytest.approx(first_s + 40.0)

@@ -34,7 +34,7 @@ def ended(record: RunRecord, kind: str = "instance_stopped") -> list[float]:
 @pytest.mark.parametrize("seconds", [0.0, 5.0, 60.0])
 @pytest.mark.parametrize("system", ["serverless-lora", "insta-infer"])
 def test_an_instance_ends_its_keep_alive_after_its_last_batch(seconds: float, system: str) -> None:
-    keep = {"policy": "fixed", "seconds": seconds}
+    keep = {"policy": "fixed", "idle_s": seconds}
     record = world((0.0, 0, 100, 10), (10.0, 0, 100, 10), system=system, keepalive=keep).run()
     assert ended(record)[-1] == pytest.approx(max(record.requests["finished_s"].to_pylist()) + seconds)
 

@@ -66,7 +66,7 @@ def test_a_backbone_that_somebody_maps_again_stays() -> None:
 
 def test_its_time_begins_anew_with_each_last_mapper() -> None:
     """Unmapped at about 15 s, mapped again from 40 to about 52: it goes at about 112 s, not at 75."""
-    record = run((0.0, 0, 100, 10), (40.0, 1, 100, 10), keepalive={"policy": "fixed", "seconds": 5.0})
+    record = run((0.0, 0, 100, 10), (40.0, 1, 100, 10), keepalive={"policy": "fixed", "idle_s": 5.0})
     ended = [row["at_s"] for row in rows(record, "instance_stopped")]
     (evicted,) = rows(record, "backbone_evicted")
     assert evicted["at_s"] == pytest.approx(ended[1] + 60.0)

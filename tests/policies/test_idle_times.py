@@ -93,4 +93,4 @@ def test_it_holds_memory_a_fraction_of_the_time_of_a_keep_alive_that_is_as_warm(
         late = usage[(usage["from_s"] > 1300.0) & (usage["to_s"] < 4400.0)]
         return float(((late["to_s"] - late["from_s"]) * late["device_bytes"]).sum())
 
-    assert held_s("hybrid-histogram", "hybrid-histogram") < 0.25 * held_s({"policy": "fixed", "seconds": 700.0}, "none")
+    assert held_s("hybrid-histogram", "hybrid-histogram") < 0.25 * held_s({"policy": "fixed", "idle_s": 700.0}, "none")

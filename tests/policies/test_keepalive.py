@@ -28,9 +28,9 @@ def tables(keepalive: dict[str, Any], system: str) -> list[str]:
 @pytest.mark.parametrize("system", ["insta-infer", "serverless-lora"])
 @pytest.mark.parametrize(("seconds", "policy"), [(0.0, "none"), (math.inf, "forever")])
 def test_the_ends_of_fixed_are_none_and_forever(system: str, seconds: float, policy: str) -> None:
-    fixed = tables({"policy": "fixed", "seconds": seconds}, system)
+    fixed = tables({"policy": "fixed", "idle_s": seconds}, system)
     assert fixed == tables({"policy": policy}, system)
-    assert fixed != tables({"policy": "fixed", "seconds": 50.0}, system)
+    assert fixed != tables({"policy": "fixed", "idle_s": 50.0}, system)
 
 
 def idle_world(functions: Sequence[Function], arrivals: Sequence[tuple[Function, float]], now_s: float) -> World:
@@ -91,7 +91,7 @@ def test_break_even_solves_its_equation(gap_s: float) -> None:
     """Under a list by the card all stages leave as one; an idle second costs a quarter of an active one."""
     functions = make_functions("llama-2-7b")
     price = load_price("modal-2026-05")
-    card = price.model_copy(update={"gpus": {"l40s": GpuRate(active=1.0, idle=0.25)}, "host": HostRate()})
+    card = price.model_copy(update={"gpus": {"l40s": GpuRate(active_credits=1.0, idle_credits=0.25)}, "host": HostRate()})
     world = idle_world(functions, [(functions[0], 1000.0 + gap_s * n) for n in range(10)], 1000.0 + 9 * gap_s)
     policy = BreakEven()
     policy.bind(replace(world.context(), rates=card.rates(["l40s"])))

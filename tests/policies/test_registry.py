@@ -11,7 +11,7 @@ import pytest
 
 from simlora.errors import ConfigError
 from simlora.policies.base import ROLES
-from simlora.policies.fitting import TIMES, check_role
+from simlora.policies.fitting import check_role
 from simlora.policies.registry import make_policy, policies_of
 from simlora.systems import load_system
 from simlora.systems.config import parse_system
@@ -74,6 +74,11 @@ def test_a_wrong_key_names_the_nearest(two_folders: tuple[Path, Path]) -> None:
         make_policy("preloading", options, two_folders[0])
 
 
+def test_a_name_that_is_no_more_is_answered_with_the_one_that_took_its_place(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match='"fixed" has no key "seconds"; allowed: idle_s'):
+        make_policy("keepalive", {"policy": "fixed", "seconds": 5.0}, tmp_path)
+
+
 def test_a_wrong_class_names_those_there_are(two_folders: tuple[Path, Path]) -> None:
     with pytest.raises(ConfigError, match='did you mean "Mine"'):
         make_policy("preloading", {"policy": "namesake_policies:Mime"}, two_folders[0])
@@ -131,9 +136,9 @@ def test_a_list_becomes_the_tuple_that_is_declared(two_folders: tuple[Path, Path
 
 @pytest.mark.parametrize("seconds", [60, 0.5, float("inf")])
 def test_a_number_may_be_whole_or_infinite_where_any_is_declared(tmp_path: Path, seconds: float) -> None:
-    assert make_policy("keepalive", {"policy": "fixed", "seconds": seconds}, tmp_path).seconds == seconds
-    system = load_system("serverless-lora", {"keepalive.seconds": seconds})
-    assert parse_system(system.model_dump(mode="json"), "here").keepalive["seconds"] == seconds
+    assert make_policy("keepalive", {"policy": "fixed", "idle_s": seconds}, tmp_path).idle_s == seconds
+    system = load_system("serverless-lora", {"keepalive.idle_s": seconds})
+    assert parse_system(system.model_dump(mode="json"), "here").keepalive["idle_s"] == seconds
 
 
 @pytest.mark.parametrize(
@@ -142,7 +147,7 @@ def test_a_number_may_be_whole_or_infinite_where_any_is_declared(tmp_path: Path,
         ("preloading", "pckp", "min_density", math.nan),
         ("preloading", "pckp", "min_density", math.inf),
         ("batching", "slo-classes", "threshold", -math.inf),
-        ("keepalive", "fixed", "seconds", math.nan),
+        ("keepalive", "fixed", "idle_s", math.nan),
         ("adapters", "chameleon-score", "size", math.nan),
         ("batching", "memory-look-ahead", "prefetch_steps", [math.inf]),
     ],
@@ -161,7 +166,7 @@ def test_no_number_is_nan_and_only_times_are_infinite(
 def test_every_built_in_refuses_what_is_no_number(tmp_path: Path, role: str, value: float) -> None:
     for name, policy in policies_of(role).items():
         for key, hint in typing.get_type_hints(policy).items():
-            if hint is float and key in inspect.signature(policy).parameters and not key.endswith(TIMES):
+            if hint is float and key in inspect.signature(policy).parameters and not key.endswith("_s"):
                 with pytest.raises(ConfigError, match=f'"{key}" must be a finite number'):
                     make_policy(role, {"policy": name, key: value}, tmp_path)
 

@@ -184,7 +184,12 @@ def test_cutting_rows_in_two_changes_nothing(
     assert astuple(bills[1]) == pytest.approx(astuple(bills[0]))
 
 
-@given(lives=lives, price=lists, key=st.sampled_from(["credit_usd", "active", "idle"]), factor=st.floats(1.0, 10.0))
+@given(
+    lives=lives,
+    price=lists,
+    key=st.sampled_from(["credit_usd", "active_credits", "idle_credits"]),
+    factor=st.floats(1.0, 10.0),
+)
 def test_a_dearer_list_never_bills_less(
     lives: list[tuple[int, str, float, float, int, str]], price: Price, key: str, factor: float, usage_of: Build
 ) -> None:
@@ -192,7 +197,7 @@ def test_a_dearer_list_never_bills_less(
     if key == "credit_usd":
         dearer = changed(price, credit_usd=price.credit_usd * factor)
     else:
-        before = rate.active if rate.idle is None or key == "active" else rate.idle
+        before = rate.active_credits if rate.idle_credits is None or key == "active_credits" else rate.idle_credits
         dearer = changed(price, gpus={"l40s": rate.model_copy(update={key: before * factor})})
     usage = usage_of(*rows_of(lives))
     before_usd, after_usd = (bill(usage, p, GPUS, 3, 90.0, "serverless").total_usd for p in (price, dearer))

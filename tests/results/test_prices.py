@@ -44,7 +44,7 @@ def test_every_shipped_list_says_where_and_when_it_comes_from() -> None:
 
 def test_invocations_cost_as_published() -> None:
     price = load_price("alibaba-fc-2024-08")
-    assert price.per_request * price.credit_usd * 10_000 == pytest.approx(1.5e-3)
+    assert price.credits_per_request * price.credit_usd * 10_000 == pytest.approx(1.5e-3)
 
 
 def test_a_gpu_without_a_price_is_answered_with_those_that_have_one() -> None:

@@ -44,7 +44,7 @@ def test_a_file_beside_the_policies_that_they_do_not_import(folder):
 
 
 def test_a_key_of_one_system(folder):
-    assert changed(keys(folder), keys(folder, "system.mine.keepalive.seconds=7")) == OWN
+    assert changed(keys(folder), keys(folder, "system.mine.keepalive.idle_s=7")) == OWN
 
 
 def test_prices_change_no_run(folder):

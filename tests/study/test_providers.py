@@ -31,7 +31,7 @@ def test_shipped_presets_name_shipped_price_lists():
 def test_limits_and_time_out_of_what_rents(folder):
     found = configs(study_of(folder, "runpod-flex"))
     for name in ("serverless-lora", "mine", "no sharing"):
-        assert found[name].keepalive == {"policy": "fixed", "seconds": 5.0}
+        assert found[name].keepalive == {"policy": "fixed", "idle_s": 5.0}
         assert found[name].limits.instances_per_function == 3
     assert found["vllm"].keepalive == {"policy": "forever"}
     assert found["vllm"].limits.instances_per_function is None
@@ -47,18 +47,18 @@ def test_its_price_list_comes_first_and_suffices(folder):
 
 
 def test_what_the_file_says_itself_wins(folder):
-    folder.edit("experiment.toml", "depth = 2 }", "depth = 2 }\nkeepalive = { seconds = 9.0 }")
+    folder.edit("experiment.toml", "depth = 2 }", "depth = 2 }\nkeepalive = { idle_s = 9.0 }")
     found = configs(study_of(folder, "modal", "system.serverless-lora.keepalive=none"))
-    assert found["mine"].keepalive == {"policy": "fixed", "seconds": 9.0}
+    assert found["mine"].keepalive == {"policy": "fixed", "idle_s": 9.0}
     assert found["serverless-lora"].keepalive == {"policy": "none"}
-    assert found["no sharing"].keepalive["seconds"] == 9.0
+    assert found["no sharing"].keepalive["idle_s"] == 9.0
 
 
 def test_one_of_ones_own(folder):
     (folder.path / "mine.toml").write_text(
         'title = "M"\nlabel = "assumption"\nsource = "me"\nvalid = "here"\nidle_timeout_s = 7\n'
     )
-    assert configs(study_of(folder, "mine.toml"))["mine"].keepalive["seconds"] == 7
+    assert configs(study_of(folder, "mine.toml"))["mine"].keepalive["idle_s"] == 7
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_a_function_over_the_shared_backbone_says_what_peft_says_with_its_own(
 
 def run(system: str, folders: Any, rows: Any, profile: Path, **overrides: Any) -> RunRecord:
     return RealRun(
-        load_system(system, {"keepalive": {"policy": "fixed", "seconds": 5.0}, **overrides}),
+        load_system(system, {"keepalive": {"policy": "fixed", "idle_s": 5.0}, **overrides}),
         functions=FUNCTIONS,
         workload=make_workload(rows),
         cluster=ClusterConfig(nodes=1, gpus_per_node=1),

@@ -14,20 +14,20 @@ from simlora.views import ClusterView, InstanceView
 @register("keepalive", "fixed")
 @dataclass
 class Fixed:
-    """All stages for ``seconds`` after the last batch, then the instance and its container end.
+    """All stages for ``idle_s`` after the last batch, then the instance and its container end.
 
     Source: the rule of most platforms (OpenWhisk 600 s, AWS Lambda about 600 s, Azure 1,200 s); SwarmLoRA's default is
     60 s. ServerlessLoRA's own is not published.
     """
 
-    seconds: float = 60.0
+    idle_s: float = 60.0
 
     def __post_init__(self) -> None:
-        if not self.seconds >= 0:
-            raise ValueError(f"seconds must be 0 or more (found {self.seconds})")
+        if not self.idle_s >= 0:
+            raise ValueError(f"idle_s must be 0 or more (found {self.idle_s})")
 
     def keep(self, instance: InstanceView, view: ClusterView) -> Sequence[tuple[str, float]]:
-        return ((ArtifactKind.CONTAINER, view.now_s + self.seconds),)
+        return ((ArtifactKind.CONTAINER, view.now_s + self.idle_s),)
 
 
 @register("keepalive", "forever")
