@@ -21,19 +21,22 @@ def systems() -> Table:
 
 
 def policies() -> Table:
-    """The built-in policies of each role, with their keys and defaults."""
+    """The built-in policies with their roles, keys and defaults."""
     from simlora.policies.base import ROLES
     from simlora.policies.registry import policies_of
 
     table = listing("role", "policy", "keys", "what it does")
+    roles_of: dict[int, list[str]] = {}
     for role in ROLES:
-        for name, policy in policies_of(role).items():
+        roles_of.setdefault(id(policies_of(role)), []).append(role)
+    for roles in roles_of.values():
+        for name, policy in policies_of(roles[0]).items():
             fields = [field for field in dataclasses.fields(policy) if field.init]
             keys = ", ".join(
                 field.name if field.default is dataclasses.MISSING else f"{field.name} = {field.default}"
                 for field in fields
             )
-            table.add_row(role, name, keys, (policy.__doc__ or "").strip().partition("\n")[0])
+            table.add_row(" or ".join(roles), name, keys, (policy.__doc__ or "").strip().partition("\n")[0])
     return table
 
 

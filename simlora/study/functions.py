@@ -33,6 +33,9 @@ def read_functions(path: Path) -> list[Row]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        there = did_you_mean(path.name, (other.name for other in path.parent.glob("*.csv")))
+        raise TraceError(f"{path}: {error.strerror}{there}") from None
     except OSError as error:
         raise TraceError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:

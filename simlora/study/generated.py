@@ -13,7 +13,8 @@ from simlora.study.functions import Row, parse_modules, read_functions, resolve_
 from simlora.workload.workload import stream
 
 PUBLISHED_TTFT_S = {"llama-2-7b": 2.5, "llama-2-13b": 4.0}
-"""SLOs of the ServerlessLoRA paper (arXiv 2505.14468, section 6.1: five times the first warm TTFT)."""
+"""SLOs of the ServerlessLoRA paper (arXiv 2505.14468), five times the first warm TTFT, by a public account of it
+(SHUs-Lab/SwarmLoRA)."""
 
 Count = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]

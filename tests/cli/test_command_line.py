@@ -81,6 +81,11 @@ def test_list(tmp_path, what):
     assert LISTED[what] in found.stdout
 
 
+def test_a_policy_of_two_roles_is_listed_once(tmp_path):
+    (line,) = [line for line in simlora("list", "policies", cwd=tmp_path).stdout.splitlines() if " pckp-exact " in line]
+    assert line.startswith("preloading or rebalancing")
+
+
 @pytest.fixture(scope="module")
 def started(tmp_path_factory):
     """A folder as ``init`` writes it."""

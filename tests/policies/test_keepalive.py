@@ -91,7 +91,9 @@ def test_break_even_solves_its_equation(gap_s: float) -> None:
     """Under a list by the card all stages leave as one; an idle second costs a quarter of an active one."""
     functions = make_functions("llama-2-7b")
     price = load_price("modal-2026-05")
-    card = price.model_copy(update={"gpus": {"l40s": GpuRate(active_credits=1.0, idle_credits=0.25)}, "host": HostRate()})
+    card = price.model_copy(
+        update={"gpus": {"l40s": GpuRate(active_credits=1.0, idle_credits=0.25)}, "host": HostRate()}
+    )
     world = idle_world(functions, [(functions[0], 1000.0 + gap_s * n) for n in range(10)], 1000.0 + 9 * gap_s)
     policy = BreakEven()
     policy.bind(replace(world.context(), rates=card.rates(["l40s"])))

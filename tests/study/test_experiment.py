@@ -45,7 +45,11 @@ BAD = [
     ('base = "mine"', 'base = "mime"', ["experiment.toml:27", 'did you mean "mine"']),
     ('"alibaba-fc-2024-08"', '"alibaba"', ["experiment.toml:3", "price list", '"alibaba"']),
     ('"alibaba-fc-2024-08", ', "", ["experiment.toml:3", "serverless systems need"]),
-    ('"functions.csv"', '"function.csv"', ["experiment.toml:2", "function.csv", "No such file"]),
+    (
+        '"functions.csv"',
+        '"function.csv"',
+        ["experiment.toml:2", "function.csv", "No such file", 'mean "functions.csv"'],
+    ),
     ("[cluster]", 'profile = "l4"\n[cluster]', ["profile", '"l4"', 'did you mean "l40s"']),
     ("[cluster]", 'slo = "warm"\n[cluster]', ["experiment.toml:5", "slo", "'published' or 'warm-5x'"]),
     ("seeds = 2", "seeds = true", ["experiment.toml:1", "seeds", "True"]),
