@@ -62,9 +62,9 @@ def vllm_host(folder: Path) -> VllmHost:
     client = client[client.model.str.startswith("llama")]
     model = load_profile("h100-sxm", "hf-eager").model(MODEL)
 
-    slots, alone_s, first_s = _one_request(client)
+    slots, alone_s, first_s = single_requests(client)
     slot_s = float(np.polyfit(slots, alone_s, 1)[0])
-    request_s = _request_s(client)
+    request_s = seconds_a_request(client)
 
     base, lora = steps[steps.adapters == 0], steps[steps.adapters > 0]
     base_host = _beyond_kernels(base, model)
@@ -105,7 +105,7 @@ def _beyond_kernels(steps: pd.DataFrame, model: ModelLatency) -> Array:
     return np.array(beyond, dtype=np.float64)
 
 
-def _one_request(client: pd.DataFrame) -> tuple[Array, Array, Array]:
+def single_requests(client: pd.DataFrame) -> tuple[Array, Array, Array]:
     """(slots, seconds per token, seconds to first token) of single requests on an idle server with LoRA on."""
     runs = client[client.run.str.fullmatch(r"_\d+_(8|16)_") & client.median_itl_ms.notna()]
     slots = runs.run.str.extract(r"_(\d+)_")[0].to_numpy(dtype=np.float64)
@@ -113,7 +113,7 @@ def _one_request(client: pd.DataFrame) -> tuple[Array, Array, Array]:
     return slots, alone, first
 
 
-def _request_s(client: pd.DataFrame) -> float:
+def seconds_a_request(client: pd.DataFrame) -> float:
     """Seconds per request at no prompt tokens: intercept over runs that only prefill, three mean prompt lengths."""
     runs = client[client.run.str.startswith("input/")]
     per_request = (runs.duration / runs.num_prompts).to_numpy(dtype=np.float64)

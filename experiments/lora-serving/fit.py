@@ -5,7 +5,7 @@ Writes ``h100-64gb.toml`` and ``vllm-0.8.5-qwen.toml`` beside this file. Serving
 
 from __future__ import annotations
 
-import os
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 import tomli_w
 
+from calibrate.data import ending, public_data
+from calibrate.engine_tables import seconds_a_request, single_requests
 from calibrate.public_tables import PROFILES, rounded
 from calibrate.relative import Array, error, fit
 from simlora.latency import ModelLatency, load_gpu, load_profile
@@ -128,24 +130,12 @@ def prefilled_token_s(
     return max(0.0, float(beyond.median()) / tokens)
 
 
-def single_requests(client: pd.DataFrame) -> tuple[Array, Array, Array]:
-    """(slots, seconds per token, seconds to first token) of single requests on an idle server with LoRA on."""
-    runs = client[client.run.str.fullmatch(r"_\d+_(8|16)_") & client.median_itl_ms.notna()]
-    slots = runs.run.str.extract(r"_(\d+)_")[0].to_numpy(dtype=np.float64)
-    alone, first = (runs[name].to_numpy(dtype=np.float64) * 1e-3 for name in ("median_itl_ms", "mean_ttft_ms"))
-    return slots, alone, first
-
-
-def seconds_a_request(client: pd.DataFrame) -> float:
-    """Seconds per request at no prompt tokens: intercept over runs that only prefill."""
-    runs = client[client.run.str.startswith("input/")]
-    per_request = (runs.duration / runs.num_prompts).to_numpy(dtype=np.float64)
-    return float(np.polyfit((runs.total_input_tokens / runs.num_prompts).to_numpy(dtype=np.float64), per_request, 1)[1])
+def main() -> None:
+    """Fit and write both files."""
+    table = fit_engine(public_data("calibration/lora_dt"))
+    for name, content in ((CARD, card()), (ENGINE, table)):
+        (HERE / f"{name}.toml").write_text(tomli_w.dumps(rounded(content)), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    table = fit_engine(Path(os.environ["SIMLORA_DATA"]) / "calibration" / "lora_dt")
-    for name, content in ((CARD, card()), (ENGINE, table)):
-        (HERE / f"{name}.toml").write_text(tomli_w.dumps(rounded(content)), encoding="utf-8")
-    for part in ("host", "prefill_host", "lora"):
-        print(part, {name: value for name, value in rounded(table[part]).items() if name != "source"})
+    sys.exit(ending(main))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from simlora.entities import Backbone
 from simlora.errors import ConfigError, unknown_name
+from simlora.latency.sources import read_json
 
 CATALOGUE = Path(__file__).with_name("backbones.json")
 """Shipped backbones by the keys of their ``config.json``; ``calibrate.measure`` reads the same file."""
@@ -23,7 +23,7 @@ def list_backbones() -> dict[str, str]:
 
 @cache
 def _catalogue() -> dict[str, Any]:
-    return dict(json.loads(CATALOGUE.read_text(encoding="utf-8")))
+    return read_json(CATALOGUE)
 
 
 @cache
@@ -47,15 +47,7 @@ def load_backbone(name: str, tensor_parallel: int = 1) -> Backbone:
 
 
 def _read(path: Path) -> Backbone:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    except ValueError as error:
-        raise ConfigError(f"{path}: not a JSON file: {error}") from None
-    if not isinstance(config, dict):
-        raise ConfigError(f"{path}: expected an object, found {type(config).__name__}")
-    return _from_config(path.resolve().parent.name, config, path)
+    return _from_config(path.resolve().parent.name, read_json(path), path)
 
 
 def _from_config(name: str, config: dict[str, Any], path: Path) -> Backbone:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from enum import StrEnum
 from pathlib import Path
@@ -48,6 +49,19 @@ def read_toml(path: Path, schema: type[T], **values: Any) -> T:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not a TOML file: {error}") from None
     return checked(path, schema, {**values, **table})
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object that a JSON file holds; :class:`ConfigError` naming the file if it can't be read or holds another."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: not a JSON file: {error}") from None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}: expected an object, found {type(found).__name__}")
+    return found
 
 
 def checked(path: Path, schema: type[T], table: dict[str, Any]) -> T:

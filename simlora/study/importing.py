@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, nan
@@ -13,6 +12,7 @@ import numpy as np
 
 from simlora.errors import ConfigError, TraceError
 from simlora.latency.hardware import load_gpu
+from simlora.latency.sources import read_json
 from simlora.results.tables import Floats
 from simlora.study.functions import check_slo_stated, make_functions, read_functions
 from simlora.study.store import DONE, one_message
@@ -81,14 +81,7 @@ def import_vllm_bench(file: Path, trace: Path, functions: Path, out: Path, measu
 
 def _read(file: Path, count: int, trace: Path) -> dict[str, Any]:
     """The result, checked: every list there and as long as the trace."""
-    try:
-        result = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise TraceError(f"{file}: {error.strerror}") from None
-    except ValueError as error:
-        raise TraceError(f"{file}: not JSON ({error})") from None
-    if not isinstance(result, dict):
-        raise TraceError(f"{file}: not a result of vllm bench serve (found {type(result).__name__}, not an object)")
+    result = read_json(file)
     for name in LISTS:
         if not isinstance(result.get(name), list):
             raise TraceError(f'{file}: no list "{name}", which vllm bench serve saves with --save-detailed')

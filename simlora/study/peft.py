@@ -7,7 +7,6 @@ Nothing is unpickled.
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 from simlora.entities import PROJECTIONS, Backbone
 from simlora.errors import ConfigError, unknown_name
 from simlora.latency import list_backbones, load_backbone
+from simlora.latency.sources import read_json
 from simlora.study.functions import COLUMNS
 from simlora.study.generated import PUBLISHED_TTFT_S
 from simlora.study.safetensors import Tensor, read_header
@@ -45,7 +45,7 @@ def read_adapter(folder: Path, backbones: Mapping[str, str]) -> Adapter:
     tensors than those of LoRA, or a backbone that is not known or has other shapes.
     """
     config_path, weights_path = folder / CONFIG, folder / WEIGHTS
-    config = _config(config_path)
+    config = read_json(config_path)
     rank = _plain_lora(config, config_path)
     name, backbone = _backbone(config, config_path, backbones)
     if not weights_path.exists() and (folder / PICKLED).exists():
@@ -61,18 +61,6 @@ def read_adapter(folder: Path, backbones: Mapping[str, str]) -> Adapter:
         )
     stored = sum(tensor.bytes for tensor in tensors.values())
     return Adapter(folder.resolve().name, name, rank, modules, backbone.adapter_bytes(rank, modules), stored)
-
-
-def _config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    except ValueError as error:
-        raise ConfigError(f"{path}: not a JSON file: {error}") from None
-    if not isinstance(config, dict):
-        raise ConfigError(f"{path}: expected an object, found {type(config).__name__}")
-    return config
 
 
 def _plain_lora(config: Mapping[str, Any], path: Path) -> int:

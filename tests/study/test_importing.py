@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from simlora.errors import ConfigError, SimloraError, TraceError
+from simlora.errors import ConfigError, SimloraError
 from simlora.results.load import load
 from simlora.study.importing import Measured, import_vllm_bench
 from simlora.study.looking import rows_of
@@ -72,8 +72,8 @@ def test_a_request_that_failed_has_a_row_that_says_so(files: tuple[Path, Path]) 
 @pytest.mark.parametrize(
     ("result", "said"),
     [
-        ("{", "not JSON"),
-        ([], "not an object"),
+        ("{", "not a JSON file"),
+        ([], "expected an object, found list"),
         ({"ttfts": []}, 'no list "input_lens".*--save-detailed'),
         ({**RESULT, "ttfts": [0.5]}, '"ttfts" has 1 entries.* 3 requests'),
         ({**RESULT, "ttfts": [0.5, None, 1.0]}, "request 1: .* must be seconds"),
@@ -84,7 +84,7 @@ def test_a_request_that_failed_has_a_row_that_says_so(files: tuple[Path, Path]) 
 def test_a_file_that_is_something_else_is_named_with_what_was_found(
     files: tuple[Path, Path], result: Any, said: str
 ) -> None:
-    with pytest.raises(TraceError, match=said):
+    with pytest.raises(SimloraError, match=said):
         imported(files, result)
 
 
