@@ -11,6 +11,7 @@ from matplotlib.ticker import PercentFormatter
 
 from simlora.plotting.style import LOOK, Picture, Width, canvas, in_order, legend_above, log_ticks, styles
 from simlora.results.tables import Floats
+from simlora.units import GB
 
 CDF_POINTS = 1000
 """Steps of a curve: what is left out is below a tenth of a per cent of the requests."""
@@ -84,22 +85,22 @@ def memory_over_time(
     with mpl.rc_context(LOOK):
         figure, [[axes]] = canvas(width, 2.0)
         if capacity_bytes is not None:
-            axes.axhline(capacity_bytes / (1 << 30), color="#666666", linewidth=0.8, linestyle=(0, (2, 2)))
+            axes.axhline(capacity_bytes / GB, color="#666666", linewidth=0.8, linestyle=(0, (2, 2)))
             axes.annotate(
-                "capacity", (1.0, capacity_bytes / (1 << 30)), (0, 2), xycoords=("axes fraction", "data"),
+                "capacity", (1.0, capacity_bytes / GB), (0, 2), xycoords=("axes fraction", "data"),
                 textcoords="offset points", ha="right", fontsize=6.5, color="#444444",
             )  # fmt: skip
         of_run = f", one run, seed {usage['seed'].iloc[0]}" if "seed" in usage else ""
-        axes.set(xlabel=f"Time ({unit}){of_run}", ylabel="GPU memory (GiB)", xlim=(0, edges[-1] / per_unit_s))
-        most = [curve["gib"].max() for curve in curves]
+        axes.set(xlabel=f"Time ({unit}){of_run}", ylabel="GPU memory (GB)", xlim=(0, edges[-1] / per_unit_s))
+        most = [curve["gb"].max() for curve in curves]
         bottom = 1.0 if max(most) > LINEAR_RANGE * min(most) else 0.0
         for i, (system, curve) in enumerate(zip(named, curves, strict=True)):
             axes.stairs(
-                curve["gib"].where(curve["gib"] >= bottom), edges / per_unit_s, baseline=None, label=system,
+                curve["gb"].where(curve["gb"] >= bottom), edges / per_unit_s, baseline=None, label=system,
                 color=look[system].color, linestyle=look[system].dash, linewidth=1.3, zorder=3 - i / 100,
             )  # fmt: skip
         axes.set_yscale("log" if bottom else "linear")
-        axes.set_ylim(bottom, 1.12 * max(*most, (capacity_bytes or 0) / (1 << 30)))
+        axes.set_ylim(bottom, 1.12 * max(*most, (capacity_bytes or 0) / GB))
         if bottom:
             log_ticks(axes.yaxis)
         axes.grid(True, axis="y")
@@ -108,7 +109,7 @@ def memory_over_time(
 
 
 def memory_held(usage: pd.DataFrame, systems: Iterable[str] = ()) -> pd.DataFrame:
-    """The steps of those curves: ``system, from_s, to_s, gib``; see :func:`memory_over_time`."""
+    """The steps of those curves: ``system, from_s, to_s, gb``; see :func:`memory_over_time`."""
     held = usage[usage["holder"] != "gpu"]
     edges = np.linspace(0.0, float(held["to_s"].max()), TIME_BINS + 1)
     curves: list[pd.DataFrame] = []
@@ -116,8 +117,8 @@ def memory_held(usage: pd.DataFrame, systems: Iterable[str] = ()) -> pd.DataFram
         own = usage[usage["system"] == system]
         if (own["holder"] == "gpu").any():
             own = own.assign(to_s=own["to_s"].where(own["to_s"] < own["to_s"].max(), edges[-1]))
-        gib = _mean_held(own[own["holder"] != "gpu"], edges) / (1 << 30)
-        curves.append(pd.DataFrame({"system": system, "from_s": edges[:-1], "to_s": edges[1:], "gib": gib}))
+        gb = _mean_held(own[own["holder"] != "gpu"], edges) / GB
+        curves.append(pd.DataFrame({"system": system, "from_s": edges[:-1], "to_s": edges[1:], "gb": gb}))
     return pd.concat(curves, ignore_index=True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from simlora.units import GB
+
 TITLES = {
     "ttft": "TTFT",
     "tpot": "TPOT",
@@ -13,7 +15,7 @@ LINE_CHARACTERS = 26
 """Of an axis label, up to which it fits beside a low panel."""
 STATISTICS = {"mean": "mean", "p50": "median", "p90": "90th percentile", "p99": "99th percentile"}
 LABELS = {
-    "slo_attainment": "SLO attainment (share)",
+    "slo_attainment": "SLO attainment (%)",
     "goodput_req_per_s": "Goodput (requests/s)",
     "throughput_tok_per_s": "Throughput (tokens/s)",
     "offered_req_per_s": "Offered load (requests/s)",
@@ -26,10 +28,10 @@ LABELS = {
     "finished": "Finished (requests)",
     "gpus_mean": "GPUs held, mean",
     "gpus_max": "GPUs held, most at once",
-    "gpu_busy_fraction": "GPU time busy (share)",
-    "gpu_mem_mean_bytes": "GPU memory held, mean (GiB)",
+    "gpu_busy_fraction": "GPU time busy (%)",
+    "gpu_mem_mean_bytes": "GPU memory held, mean (GB)",
     "batch_mean": "Batch at start, mean (requests)",
-    "out_of_range_fraction": "Estimates out of range (share)",
+    "out_of_range_fraction": "Estimates out of range (%)",
     "cluster.nodes": "Nodes",
     "cluster.gpus_per_node": "GPUs per node",
 }
@@ -37,10 +39,10 @@ UNITS = {
     "_req_per_s": "requests/s",
     "_per_s": "1/s",
     "_s": "s",
-    "_bytes": "GiB",
+    "_bytes": "GB",
     "_usd": "USD",
     "_tokens": "tokens",
-    "_fraction": "share",
+    "_fraction": "%",
 }
 
 
@@ -63,13 +65,15 @@ def in_lines(text: str) -> str:
 
 
 def is_share(column: str) -> bool:
-    """Whether a column of results lies between 0 and 1."""
-    return "share" in label(column)
+    """Whether a column of results lies between 0 and 1; axes show it in per cent."""
+    return label(column).endswith("(%)")
 
 
 def scale(column: str) -> float:
     """What the values of a column are divided by to be in the unit of its label."""
-    return float(1 << 30) if column.endswith("_bytes") else 1.0
+    if column.endswith("_bytes"):
+        return float(GB)
+    return 0.01 if is_share(column) else 1.0
 
 
 def _words(column: str) -> str:

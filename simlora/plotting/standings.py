@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from simlora.plotting.bars import WHISKER, far_apart, whiskers
-from simlora.plotting.labels import is_share, label
+from simlora.plotting.labels import is_share, label, scale
 from simlora.plotting.style import LOOK, Picture, canvas, log_ticks
 
 COLUMNS = 3
@@ -28,6 +28,7 @@ def standings_figure(standings: pd.DataFrame, column: str = "ttft_mean_s") -> Pi
     """
     data = standings.rename(columns={column: "estimate", f"{column}_low": "low", f"{column}_high": "high"})
     data = data[["scenario", "policy", "yours", "rank", "estimate", "low", "high"]]
+    data = data.assign(**{name: data[name] / scale(column) for name in ("estimate", "low", "high")})
     panels = list(dict.fromkeys(data["scenario"]))
     together = data[data["scenario"] == panels[-1]]
     order = list(dict.fromkeys([*together["policy"], *data["policy"]]))

@@ -40,9 +40,9 @@ def traffic_picture(workload: Workload, functions: list[str], duration_s: float)
         rate.set(
             xlabel=f"Time ({unit})", ylabel="Requests per second", xlim=(0, duration_s / per_unit_s), ylim=(0, None)
         )
-        ranked = totals[order][totals[order] > 0] / totals.sum()
+        ranked = 100 * totals[order][totals[order] > 0] / totals.sum()
         share.plot(np.arange(1, len(ranked) + 1), ranked, color="#444444", marker="o", markersize=2, linewidth=0.8)
-        share.set(xscale="log", yscale="log", xlabel="Rank of the function", ylabel="Share of all requests")
+        share.set(xscale="log", yscale="log", xlabel="Rank of the function", ylabel="Of all requests (%)")
         for axis in (share.xaxis, share.yaxis):
             log_ticks(axis)
         for axes in (rate, share):

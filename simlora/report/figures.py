@@ -15,6 +15,7 @@ from simlora.plotting.labels import is_share, label, scale
 from simlora.plotting.phases import phase_styles, without_slivers
 from simlora.plotting.style import Style, in_order
 from simlora.report.look import Spec, axis, fill, layout, line, marker
+from simlora.units import GB
 
 BAR_PX = 30
 HALF_PX, LEGEND_PX = 330, 10
@@ -91,16 +92,18 @@ def memory(usage: pd.DataFrame, capacity_bytes: int, look: dict[str, Style], hid
             "type": "scatter", "mode": "lines", "name": system, "line": {**line(look[str(system)]), "shape": "hv"},
             "visible": "legendonly" if system in hidden else True,
             "x": _short([*rows["from_s"] / per_unit_s, rows["to_s"].iloc[-1] / per_unit_s]),
-            "y": _short([*rows["gib"], rows["gib"].iloc[-1]]),
-            "hovertemplate": f"%{{y:.4~g}} GiB at %{{x:.4~g}} {unit}",
+            "y": _short([*rows["gb"], rows["gb"].iloc[-1]]),
+            "hovertemplate": f"%{{y:.4~g}} GB at %{{x:.4~g}} {unit}",
         }
         for system, rows in found.groupby("system", sort=False)
     ]  # fmt: skip
-    gib = capacity_bytes / (1 << 30)
-    shapes = [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": gib, "y1": gib, "line": {"dash": "dot"}}]
-    most = found.groupby("system")["gib"].max()
-    log = bool(max(gib, most.max()) > LINEAR_RANGE * most.min() > 0)
-    y = axis("GPU memory (GiB)", log=log, **({} if log else {"rangemode": "tozero"}))
+    there_gb = capacity_bytes / GB
+    shapes = [
+        {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": there_gb, "y1": there_gb, "line": {"dash": "dot"}}
+    ]
+    most = found.groupby("system")["gb"].max()
+    log = bool(max(there_gb, most.max()) > LINEAR_RANGE * most.min() > 0)
+    y = axis("GPU memory (GB)", log=log, **({} if log else {"rangemode": "tozero"}))
     return {
         "data": traces,
         "layout": layout(HALF_PX + LEGEND_PX * len(look), xaxis=axis(f"Time ({unit})"), yaxis=y, shapes=shapes),

@@ -29,7 +29,7 @@ def summary() -> pd.DataFrame:
         {
             "system": system, "scenario": scenario, "point": f"cluster.nodes={nodes}", "cluster.nodes": nodes,
             "seed": seed, "ttft_mean_s": base + nodes + 0.1 * seed, "ttft_p99_s": 9.0, "cost_usd": base * nodes,
-            "usd_per_1k_requests": 1.0, "cost_effectiveness": 0.1, "gpu_mem_mean_bytes": base * 2**30,
+            "usd_per_1k_requests": 1.0, "cost_effectiveness": 0.1, "gpu_mem_mean_bytes": base * 10**9,
         }
         for base, system in ((10.0, "vllm"), (20.0, "mine"))
         for scenario in ("normal", "bursty")
@@ -71,7 +71,10 @@ def test_every_column_of_the_summary_has_a_label_with_its_unit() -> None:
     for column in COLUMNS:
         assert "_" not in label(column)
         assert column in counts or "(" in label(column) or "USD" in label(column)
-        assert (scale(column) == 2**30) == ("GiB" in label(column))
+        assert (scale(column) == 1e9) == ("GB" in label(column))
+        assert (scale(column) == 0.01) == ("(%)" in label(column))
+        assert "GiB" not in label(column)
+        assert "share" not in label(column)
     assert label("ttft_p99_s") == "TTFT, 99th percentile (s)"
     assert label("cluster.nodes") == "Nodes"
 
@@ -98,11 +101,11 @@ def test_memory_over_time_is_the_exact_mean_of_each_stretch() -> None:
             "holder": ["instance", "backbone", "gpu"],
             "from_s": [0.0, 24.5, 0.0],
             "to_s": [48.0, 96.0, 96.0],
-            "device_bytes": [2**30, 3 * 2**30, 99 * 2**30],
+            "device_bytes": [10**9, 3 * 10**9, 99 * 10**9],
         }
     )
-    gib = memory_over_time(usage).data["gib"]
-    assert gib[[0, 23, 24, 25, 47, 48, 95]].tolist() == pytest.approx([1, 1, 2.5, 4, 4, 3, 3])
+    gb = memory_over_time(usage).data["gb"]
+    assert gb[[0, 23, 24, 25, 47, 48, 95]].tolist() == pytest.approx([1, 1, 2.5, 4, 4, 3, 3])
 
 
 def test_memory_of_an_always_on_system_is_held_to_the_end() -> None:
@@ -112,12 +115,12 @@ def test_memory_of_an_always_on_system_is_held_to_the_end() -> None:
             "holder": ["instance", "gpu", "instance", "instance"],
             "from_s": 0.0,
             "to_s": [48.0, 48.0, 24.0, 96.0],
-            "device_bytes": 2**30,
+            "device_bytes": 10**9,
             "seed": 3,
         }
     )
     picture = memory_over_time(usage)
-    last = picture.data.groupby("system")["gib"].last()
+    last = picture.data.groupby("system")["gb"].last()
     assert last["mine"] == 0.0
     assert last["vllm"] == last["late"] == pytest.approx(1.0)
     assert picture.figure.axes[0].get_xlabel() == "Time (s), one run, seed 3"
@@ -126,9 +129,9 @@ def test_memory_of_an_always_on_system_is_held_to_the_end() -> None:
 def test_memory_of_an_always_on_system_is_there_beside_one_that_takes_a_hundred_times_as_long() -> None:
     usage = pd.DataFrame(
         {"system": ["vllm", "vllm", "late"], "holder": ["instance", "gpu", "instance"], "from_s": 0.0,
-         "to_s": [9.0, 9.0, 960.0], "device_bytes": 2**30}
+         "to_s": [9.0, 9.0, 960.0], "device_bytes": 10**9}
     )  # fmt: skip
-    assert memory_over_time(usage).data["gib"].tolist() == pytest.approx([1.0] * 192)
+    assert memory_over_time(usage).data["gb"].tolist() == pytest.approx([1.0] * 192)
 
 
 def test_bars_show_the_mean_over_seeds(summary: pd.DataFrame) -> None:
