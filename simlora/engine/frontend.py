@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from math import inf
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import simpy
 
 from simlora.actions import Binding, ColdStart, Dispatch, Hold, Reject, ToInstance, Wait
-from simlora.cluster.hardware import Gpu, Node
+from simlora.cluster.hardware import Gpu
 from simlora.cluster.processes import Instance
 from simlora.cluster.queues import Queues
 from simlora.engine.checks import check_formed, check_route_to, check_until, refuse_answer
@@ -36,7 +36,7 @@ class FrontEnd:
         self._alarm_s = inf
         self._places = engine.places
         self._short: dict[Function, None] = {}
-        self._short_on: dict[Node, dict[Function, None]] = {}
+        self._short_on: dict[Gpu, dict[Function, None]] = {}
         self._look_again_at: dict[Function, None] = {}
         self._retry: simpy.Event | None = None
         self._timeout_s = engine.system.limits.queue_timeout_s
@@ -145,8 +145,9 @@ class FrontEnd:
                 self._engine.record.bound(work, answer.why)
             else:
                 for one in cluster.instances_of(function).values():
-                    self._short_on.setdefault(one.gpu.node, {})[function] = None
-                self._hold_back(function, short=False)
+                    for gpu in one.gpus:
+                        self._short_on.setdefault(gpu, {})[function] = None
+                self._hold_back(function, short=self._engine.reservations.lacks_host(instance))
         elif isinstance(answer, ColdStart):
             if self._engine.starter.cold_start(work, function, answer.why):
                 self._engine.record.bound(work, answer.why)
@@ -163,7 +164,7 @@ class FrontEnd:
             refuse_answer(self._routing, answer, kinds, "route", self._env.now)
 
     def _hold_back(self, function: Function, short: bool) -> None:
-        """Until a change concerns it: of its instances, their nodes' memory or a place; if ``short``, of any memory."""
+        """Until a change concerns it: of its instances, their GPUs' memory or a place; if ``short``, of any memory."""
         if short:
             self._short[function] = None
         self._cluster.front.move_to(self._cluster.held_back, function)
@@ -202,11 +203,25 @@ class FrontEnd:
         """On these GPUs, of one node: work that was short of it, or may have a place now, is looked at again."""
         if not (self._short or self._short_on or self._places.nowhere):
             return
-        concerned = [*self._short, *self._short_on.pop(gpus[0].node, ()), *self._places.changed(gpus)]
+        concerned = [*self._short, *self._could_fit(gpus), *self._places.changed(gpus)]
         if concerned:
             held = self._cluster.held_back.by_function
             self._look_again_at.update((function, None) for function in concerned if function in held)
             self._look_again_soon()
+
+    def _could_fit(self, gpus: Sequence[Gpu]) -> Iterator[Function]:
+        """Held work that was short of memory on one of these GPUs, and would not be if all that may leave it did."""
+        held = self._cluster.held_back.by_function
+        for gpu in gpus:
+            for function in list(self._short_on.get(gpu, ())):
+                if function not in held or self._could_take(held[function][0], gpu):
+                    del self._short_on[gpu][function]
+                    yield function
+
+    def _could_take(self, request: QueuedRequest, gpu: Gpu) -> bool:
+        there = (one for one in self._cluster.instances_of(request.function).values() if gpu in one.gpus)
+        room, reservations = self._engine.room, self._engine.reservations
+        return any(reservations.could_fit(one, request, room.evictable_bytes(gpu, one)) for one in there)
 
     def _look_again_soon(self) -> None:
         """Once for all that changes at this instant, and not in the middle of another decision."""

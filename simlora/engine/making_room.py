@@ -40,6 +40,18 @@ class RoomMaker:
         return wanted_bytes <= place.memory.free_bytes
 
     @staticmethod
+    def evictable_bytes(gpu: Gpu, keep: Instance) -> int:
+        """What would become free on a GPU if all that policies may evict for the sake of ``keep`` left."""
+        freed_bytes = 0
+        for instance in gpu.instances.values():
+            if instance.state is InstanceState.IDLE and not instance.bound and instance is not keep:
+                freed_bytes += instance.device_bytes
+        for process in gpu.backbones.values():
+            if process.loaded and keep.id not in process.mappers and not process.in_use:
+                freed_bytes += process.bytes
+        return freed_bytes
+
+    @staticmethod
     def with_slots(places: Sequence[Place], limit: int | None) -> Sequence[Place]:
         """Those of ``places`` with fewer than ``limit`` instances on each GPU, else those with so few in use."""
         if limit is None:

@@ -94,11 +94,9 @@ class Reservations:
         """Whether the stages and the KV of the work, or at least of its first request, fit, evicting if need be."""
         gpu, memory = place.gpu, place.memory
         kv_bytes = [] if self._in_process else [self._estimates.request_bytes(request) for request in work]
-        own_bytes = self._estimates.pool_bytes(backbone, gpu.capacity_bytes) if function is None and stages else 0
-        if stages:
-            if not self._fits_host(stages, gpu, container):
-                return False
-            own_bytes += sum(self.own_bytes(function, backbone, stage) for stage in stages)
+        if stages and not self._fits_host(stages, gpu, container):
+            return False
+        own_bytes = self._stages_bytes(function, backbone, gpu, stages)
         if own_bytes + sum(kv_bytes) + self.backbone_bytes(backbone, gpu, stages) <= memory.free_bytes:
             return True
         for kv in dict.fromkeys((sum(kv_bytes), sum(kv_bytes[:1]))):
@@ -107,6 +105,30 @@ class Reservations:
                 fits = own_bytes + kv + self.backbone_bytes(backbone, gpu, stages) <= memory.free_bytes
                 return fits and self._fits_host(stages, gpu, container)
         return False
+
+    def _stages_bytes(self, function: Function | None, backbone: Backbone, gpu: Gpu, stages: Sequence[Stage]) -> int:
+        """Of the process itself, and of its KV pool if it is to have one."""
+        if not stages:
+            return 0
+        pool_bytes = self._estimates.pool_bytes(backbone, gpu.capacity_bytes) if function is None else 0
+        return pool_bytes + sum(self.own_bytes(function, backbone, stage) for stage in stages)
+
+    def ahead_of(self, instance: Instance) -> list[Stage]:
+        """What an instance has to reserve before it can serve."""
+        return [] if instance.ready else list(self.missing({**instance.done, **instance.reserved}))
+
+    def lacks_host(self, instance: Instance) -> bool:
+        """Whether its host has no room for what lies between it and its first token."""
+        return not self._fits_host(self.ahead_of(instance), instance.gpu, instance.container)
+
+    def could_fit(self, instance: Instance, request: QueuedRequest, evictable_bytes: int) -> bool:
+        """Whether its GPUs would have room for the rest of its start and a request if so much left each of them."""
+        stages, gpu = self.ahead_of(instance), instance.gpu
+        need_bytes = self._stages_bytes(instance.function, instance.backbone, gpu, stages)
+        need_bytes += self.backbone_bytes(instance.backbone, gpu, stages)
+        if not self._in_process:
+            need_bytes += self._estimates.request_bytes(request)
+        return need_bytes <= instance.memory.free_bytes + evictable_bytes
 
     @staticmethod
     def _fits_host(stages: Sequence[Stage], gpu: Gpu, container: Container | None) -> bool:

@@ -56,7 +56,7 @@ class Starter:
     def _complete(self, instance: Instance, work: Sequence[QueuedRequest]) -> bool:
         """Reserve what lies between the instance and its first token for this work."""
         reservations = self._reservations
-        stages = [] if instance.ready else list(reservations.missing({**instance.done, **instance.reserved}))
+        stages = reservations.ahead_of(instance)
         where = instance.container, instance.place
         if not reservations.make_room(instance.function, instance.backbone, *where, stages, work, instance):
             return False

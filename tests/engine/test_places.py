@@ -1,16 +1,20 @@
-"""Cost follows change (law 9): who found no place is asked about again once a change concerns the answer."""
+"""Cost follows change (law 9): who found no place or memory is looked at again once a change concerns the answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from pandas.testing import assert_frame_equal
 
+from simlora.cluster.config import ClusterConfig
 from simlora.cluster.hardware import Gpu
 from simlora.engine.frontend import FrontEnd
+from simlora.engine.reserving import Reservations
+from simlora.engine.starting import Starter
 from simlora.entities import Function
 from simlora.policies.placement.by_room import Placing
 from simlora.testing.scenario import Scenario, make_functions, make_workload
@@ -35,6 +39,7 @@ def test_asking_about_everybody_at_every_change_gives_the_same_run(scenario: Sce
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Placing, "could_use", lambda self, function, gpu: True)
+        patch.setattr(Reservations, "could_fit", lambda self, instance, request, evictable_bytes: True)
         patch.setattr(FrontEnd, "memory_freed", freed_everywhere)
         always = scenario.run()
     for name in ("requests", "usage", "events"):
@@ -78,3 +83,39 @@ def test_a_policy_that_does_not_tell_is_asked_whenever_memory_is_freed() -> None
     assert len(before) > 10
     assert not any(before)
     assert last
+
+
+def crowded() -> Scenario:
+    """Eight functions on two backbones, of which two GPUs have memory for a few at a time."""
+    rng, count = np.random.default_rng(1), 100
+    arrived_s, which = np.cumsum(rng.exponential(2.0, count)), rng.integers(0, 8, count)
+    lengths = rng.integers(50, 200, count)
+    rows = [(float(at_s), int(row), 200, int(n)) for at_s, row, n in zip(arrived_s, which, lengths, strict=True)]
+    functions = make_functions(*["llama-2-7b", "llama-2-13b"] * 4)
+    cluster = ClusterConfig(nodes=1, gpus_per_node=2)
+    return Scenario("serverless-lora", functions, make_workload(rows, 2_048), cluster=cluster)
+
+
+def tried(answer: Callable[[bool], bool]) -> tuple[Any, int]:
+    """The requests of the crowded run where ``answer`` is made of whether memory could do, and the futile bindings."""
+    could_fit, bind = Reservations.could_fit, Starter.bind
+    futile = [0]
+
+    def counted(self: Starter, *question: Any) -> bool:
+        bound = bind(self, *question)
+        futile[0] += not bound
+        return bound
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Reservations, "could_fit", lambda self, *question: answer(could_fit(self, *question)))
+        patch.setattr(Starter, "bind", counted)
+        return crowded().run().requests.to_pandas(), futile[0]
+
+
+def test_who_is_short_of_memory_is_tried_again_only_where_enough_may_leave() -> None:
+    told, tries = tried(lambda could: could)
+    always, more_tries = tried(lambda could: True)
+    never, _ = tried(lambda could: False)
+    assert_frame_equal(told, always, check_exact=True)
+    assert tries < more_tries
+    assert not told.equals(never)
