@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -18,11 +19,15 @@ from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.textpath import TextPath
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 Width = Literal["column", "text"]
 WIDTH_IN = {"column": 3.35, "text": 7.0}
 LEGEND_ROW_IN = 0.145
+HANDLE_IN = 0.4
+"""Beside each name: its handle, and the space around both."""
+POINTS_PER_IN = 72
 FEW_DECADES = 10**2.5
 
 LOOK: Any = {
@@ -154,16 +159,24 @@ def canvas(
 
 
 def legend_above(figure: Figure, handles: list[Any], names: list[str], width: Width) -> None:
-    """A legend over the whole figure, in as many columns as fit its width; further rows make the figure taller."""
-    character_in, handle_in = 0.055, 0.42
-    wide_in = max(len(name) for name in names) * character_in + handle_in
-    columns = max(1, min(len(names), int(WIDTH_IN[width] / wide_in)))
-    rows = -(-len(names) // columns)
+    """A legend over the whole figure, in as few rows as its width allows; further rows make the figure taller."""
+    rows = _rows(names, WIDTH_IN[width])
     figure.set_figheight(figure.get_figheight() + LEGEND_ROW_IN * (rows - 1))
     figure.legend(
         handles, names, loc="outside upper center", ncols=-(-len(names) // rows),
         handler_map={tuple: HandlerTuple(ndivide=None)},
     )  # fmt: skip
+
+
+def _rows(names: list[str], width_in: float) -> int:
+    """Of a legend whose columns, filled one after the other, are as wide as the widest name in each."""
+    size = mpl.rcParams["legend.fontsize"]
+    wide_in = [TextPath((0, 0), name, size=size).get_extents().width / POINTS_PER_IN + HANDLE_IN for name in names]
+    for rows in range(1, len(names)):
+        columns = np.array_split(wide_in, -(-len(names) // rows))
+        if sum(column.max() for column in columns) <= width_in:
+            return rows
+    return len(names)
 
 
 def handle(style: Style, *kinds: str) -> Any:

@@ -63,7 +63,7 @@ def trust_box(cells: Sequence[Run], facts: Sequence[Facts], validation: Path) ->
 def _validation_error(folder: Path) -> str:
     """The worst error of a mean TTFT among the runs of this experiment that were repeated for real."""
     if not (folder / ERRORS).is_file():
-        return "no validated run yet; simlora validate predicts an experiment, runs it for real and tells them apart"
+        return "no validated run yet; simlora validate predicts an experiment, runs it for real and compares the two"
     with (folder / ERRORS).open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if (row["metric"], row["statistic"]) == ("TTFT", "mean")]
     worst = max(rows, key=lambda row: abs(float(row["error"])))

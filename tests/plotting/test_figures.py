@@ -261,3 +261,14 @@ def test_metrics_bills_and_prices_need_no_plotting_library() -> None:
         "print([name for name in ('pandas', 'matplotlib', 'scipy') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_legend_takes_as_few_rows_as_fit_the_figure() -> None:
+    phases = ["queue", "start-up: backbone", "start-up: other", "instance wait", "prefill", "decode"]
+    table = pd.DataFrame([{"system": "vllm", **dict.fromkeys(phases, 1.0)}])
+    figure = breakdown_bars(table, "column").figure
+    figure.draw_without_rendering()
+    drawn, whole = figure.legends[0].get_window_extent(), figure.bbox
+    assert 0 <= drawn.x0 < drawn.x1 <= whole.x1
+    heights = sorted({round(shown.get_window_extent().y0 / 5) for shown in figure.legends[0].legend_handles})
+    assert len(heights) == 2
