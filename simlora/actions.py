@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from simlora.entities import Backbone, Function, QueuedRequest, Tier
 
 if TYPE_CHECKING:
-    from simlora.views import ContainerView, GpuView, InstanceView, NodeView, PlaceView
+    from simlora.views import ContainerView, GpuView, InstanceView, PlaceView
 
 
 class Binding(StrEnum):
@@ -83,14 +83,15 @@ Route = ToInstance | ColdStart | Hold | Reject
 class Placement(NamedTuple):
     """Where an instance goes: a GPU, and an idle container there to reuse (``None``: create one).
 
-    One of a backbone that is split needs more: ``others`` of the same place, in its order. What must come from the
-    remote store first comes in equal parts over its node's way there and those of the nodes that it goes ``through``.
+    One of a backbone that is split needs more: ``others`` of the same place, in its order. With a ``pipeline`` of GPUs
+    on other nodes each of them, and the instance's own, loads one equal part of the model, so that it serves sooner,
+    every step going over all of them; once the instance has loaded the rest it serves alone and they are free again.
     """
 
     gpu: GpuView
     container: ContainerView | None = None
     others: Sequence[GpuView] = ()
-    through: Sequence[NodeView] = ()
+    pipeline: Sequence[GpuView] = ()
 
     @property
     def gpus(self) -> tuple[GpuView, ...]:

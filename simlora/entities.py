@@ -99,11 +99,15 @@ class Backbone:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Artifact:
-    """One loadable thing: ``name`` is the backbone's, the function's or the runtime's, so equal things share one."""
+    """One loadable thing: ``name`` is the backbone's, the function's or the runtime's, so equal things share one.
+
+    A part of a thing has a name of its own, and that of its ``whole``, where it can also be found.
+    """
 
     kind: ArtifactKind
     name: str
     bytes: int
+    whole: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -68,6 +68,32 @@ class InstanceEvicted(NamedTuple):
     why: str
 
 
+class PipelineFormed(NamedTuple):
+    """A process just created is to serve with a part of its model, further ones on ``helpers`` (GPUs) with the rest."""
+
+    at_s: float
+    instance: int
+    function: Function | None
+    gpu: int
+    helpers: tuple[int, ...]
+
+
+class PipelineGathered(NamedTuple):
+    """An instance that served with a part of its model has loaded the rest, after ``seconds`` beside its steps.
+
+    From its next step on it serves alone, and the processes that ran the other ``parts`` end.
+    """
+
+    at_s: float
+    instance: int
+    function: Function | None
+    gpu: int
+    seconds: float
+    bytes: int
+    source: str
+    parts: int
+
+
 class InstanceStopped(NamedTuple):
     """A process ended and freed all it held."""
 
@@ -227,6 +253,8 @@ Event = (
     InstanceStarted
     | StageFinished
     | InstanceEvicted
+    | PipelineFormed
+    | PipelineGathered
     | InstanceStopped
     | BackboneLoaded
     | BackboneEvicted

@@ -67,7 +67,7 @@ class NodeView(Protocol):
 
 
 class GpuView(Protocol):
-    """A GPU: its memory, who is on it, which backbones it holds for sharing."""
+    """A GPU: its memory, who is on it (who runs a part for one elsewhere is starting throughout), its backbones."""
 
     @property
     def index(self) -> int: ...

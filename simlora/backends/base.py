@@ -91,8 +91,8 @@ class Backend(Protocol):
         """The weights into a backbone process, once for all who map them."""
         ...
 
-    def fetch(self, artifact: Artifact, nodes: Sequence[Node]) -> Task:
-        """From the remote store to the storage of the first node, in equal parts over each one's way to the store."""
+    def fetch(self, artifact: Artifact, node: Node) -> Task:
+        """From the remote store to the storage of a node."""
         ...
 
     def load_adapter(self, instance: Instance, function: Function, source: Tier) -> Task:
@@ -111,6 +111,10 @@ class Backend(Protocol):
 
         It ends when a request finishes (or all, where a batch ends as one), after ``at_most`` steps, or when stopped.
         """
+        ...
+
+    def serve_alone(self, instance: Instance) -> None:
+        """Between two runs: it has the whole model now, and its steps no longer go over the GPUs of a pipeline."""
         ...
 
     def leave(self, instance: Instance, request: QueuedRequest) -> None:

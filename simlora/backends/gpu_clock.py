@@ -14,13 +14,17 @@ import simpy
 from simlora.latency.contention import Contention
 
 
-class Segment(Protocol):
-    """Steps with cumulative solo time: the unit of execution."""
+class Load(Protocol):
+    """What something that runs is to a GPU."""
 
     @property
     def gpu_share(self) -> float:
         """Fraction of its solo time in which it keeps the GPU busy."""
         ...
+
+
+class Segment(Load, Protocol):
+    """Steps with cumulative solo time: the unit of execution."""
 
     steps: int
 
@@ -75,7 +79,7 @@ class GpuClock:
         self._contention = contention
         self._stepwise = stepwise
         self._runs: list[Run] = []
-        self._guests: dict[Paced, Segment] = {}
+        self._guests: dict[Paced, Load] = {}
         self._v = 0.0
         self._since_s = 0.0
         self._slowdown = 1.0
@@ -139,10 +143,10 @@ class GpuClock:
         """How many times slower than alone everything on this GPU is now."""
         return self._slowdown
 
-    def admit(self, clock: Paced, segment: Segment) -> None:
+    def admit(self, clock: Paced, load: Load) -> None:
         """A segment whose own clock is ``clock`` runs here too, and has its share."""
         self._advance(self._now_v())
-        self._guests[clock] = segment
+        self._guests[clock] = load
         self._share()
 
     def dismiss(self, clock: Paced) -> None:
@@ -152,9 +156,9 @@ class GpuClock:
         self._share()
 
     def _share_with_guests(self) -> None:
-        segments = [*(run.segment for run in self._runs), *self._guests.values()]
-        shares = sum(segment.gpu_share for segment in segments)
-        self._slowdown = self._contention.slowdown(shares, len(segments)) if len(segments) > 1 else 1.0
+        loads = [*(run.segment for run in self._runs), *self._guests.values()]
+        shares = sum(load.gpu_share for load in loads)
+        self._slowdown = self._contention.slowdown(shares, len(loads)) if len(loads) > 1 else 1.0
         for clock in self._guests:
             clock.pace()
 

@@ -1,12 +1,14 @@
-"""The clock of an instance on several GPUs: a step goes on everywhere at once, as fast as the slowest GPU lets it."""
+"""The clocks of instances on several GPUs: a step goes on everywhere at once, or over one GPU after the other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
+from typing import NamedTuple
 
 import simpy
 
-from simlora.backends.gpu_clock import GpuClock, Run, Segment
+from simlora.backends.gpu_clock import GpuClock, Load, Run, Segment
 from simlora.latency.contention import Contention
 
 
@@ -25,13 +27,14 @@ class JointClock(GpuClock):
 
     def start(self, segment: Segment) -> Run:
         run = super().start(segment)
+        load = self._on_each(segment)
         for part in self._parts:
-            part.admit(self, segment)
+            part.admit(self, load)
         return run
 
     def pace(self) -> None:
         """A GPU's load has changed."""
-        slowdown = max(part.slowdown for part in self._parts)
+        slowdown = self._of_all()
         if slowdown != self._slowdown:
             self._advance(self._now_v())
             self._slowdown = slowdown
@@ -40,8 +43,37 @@ class JointClock(GpuClock):
     def _share(self) -> None:
         """Its run has begun, or has ended: what it leaves is the others'."""
         if self._runs:
-            self._slowdown = max(part.slowdown for part in self._parts)
+            self._slowdown = self._of_all()
         else:
             for part in self._parts:
                 part.dismiss(self)
         self._arm()
+
+    def _on_each(self, segment: Segment) -> Load:
+        """What the segment is to each of the GPUs."""
+        return segment
+
+    def _of_all(self) -> float:
+        """How many times slower than alone the instance is now."""
+        return max(part.slowdown for part in self._parts)
+
+
+class Part(NamedTuple):
+    """What a segment is to one of several GPUs that it goes over."""
+
+    gpu_share: float
+
+
+class RelayClock(JointClock):
+    """The same where a step goes over one GPU after the other, an equal part of its time on each.
+
+    The other parts' turns are idle time to a GPU, and what slows one of them down slows down one part.
+    """
+
+    __slots__ = ()
+
+    def _on_each(self, segment: Segment) -> Load:
+        return Part(segment.gpu_share / len(self._parts))
+
+    def _of_all(self) -> float:
+        return fmean(part.slowdown for part in self._parts)

@@ -11,7 +11,8 @@ from simlora.backends.base import Lost, PrefillChunk, Task, WorkFailedError
 from simlora.backends.decoding import Decoding
 from simlora.backends.draws import spread
 from simlora.backends.gpu_clock import GpuClock
-from simlora.backends.joint_clock import JointClock
+from simlora.backends.in_parts import InParts
+from simlora.backends.joint_clock import JointClock, RelayClock
 from simlora.backends.segments import SimulatedRun, StepModel
 from simlora.cluster.hardware import Gpu, Node
 from simlora.cluster.links import Link, Transfer
@@ -84,7 +85,8 @@ class Move:
 class SimulatedBackend:
     """Implements :class:`simlora.backends.base.Backend` in virtual time.
 
-    ``output_tokens[i]`` is what request ``i`` will produce; ``model_of`` gives the clock of an instance's steps. Stage
+    ``output_tokens[i]`` is what request ``i`` will produce; ``model_of`` gives the clock of an instance's steps, which
+    take ``hop_s`` more for each further node that they go over. Stage
     durations are drawn by (seed, function, its how-many-eth start, stage), so every system meets the same luck.
     """
 
@@ -102,6 +104,7 @@ class SimulatedBackend:
         seed: int,
         assists: bool = False,
         prefill_alone: bool = False,
+        hop_s: float = 0.0,
         stepwise: bool = False,
     ):
         self._env = env
@@ -111,6 +114,7 @@ class SimulatedBackend:
         self._as_one = batch_ends_as_one
         self._assists = assists
         self._prefill_alone = prefill_alone
+        self._hop_s = hop_s
         self._seed = seed
         self._clocks = [GpuClock(env, contention, stepwise) for _ in gpus]
         self._produced: dict[int, int] = {}
@@ -154,10 +158,9 @@ class SimulatedBackend:
     def load_adapter(self, instance: Instance, function: Function, source: Tier) -> Move:
         return self._load(function.adapter, source, instance.gpus, 0.0)
 
-    def fetch(self, artifact: Artifact, nodes: Sequence[Node]) -> Move:
+    def fetch(self, artifact: Artifact, node: Node) -> Move:
         path = self._loaders[artifact.kind].between(Tier.REMOTE, Tier.SSD)
-        part_bytes = -(-artifact.bytes // len(nodes))
-        return Move(self._env, path.fixed_s, part_bytes, [(node.remote,) for node in nodes], path.bytes_per_s)
+        return Move(self._env, path.fixed_s, artifact.bytes, [(node.remote,)], path.bytes_per_s)
 
     def _load(self, artifact: Artifact, source: Tier, gpus: Sequence[Gpu], fixed_s: float) -> Move:
         """A checkpoint in equal parts, an adapter whole to each GPU."""
@@ -176,14 +179,24 @@ class SimulatedBackend:
         batch = self._batches.get(instance.id)
         if batch is None:
             decoding = Decoding(self._output_tokens, self._as_one, self._produced, self._prefill_alone)
-            batch = self._batches[instance.id] = self._model_of(instance), decoding, self._clock(instance)
+            batch = self._batches[instance.id] = self._model(instance), decoding, self._clock(instance)
         return batch
 
+    def _model(self, instance: Instance) -> StepModel:
+        model = self._model_of(instance)
+        return model if instance.pipeline is None else InParts(model, len(instance.pipeline.helpers) * self._hop_s)
+
     def _clock(self, instance: Instance) -> GpuClock:
-        first, *others = (self._clocks[gpu.index] for gpu in instance.gpus)
+        first, *others = (self._clocks[gpu.index] for gpu in instance.step_gpus)
         if not others:
             return first
-        return JointClock(self._env, self._contention, self._stepwise, [first, *others])
+        joint = JointClock if instance.pipeline is None else RelayClock
+        return joint(self._env, self._contention, self._stepwise, [first, *others])
+
+    def serve_alone(self, instance: Instance) -> None:
+        if instance.id in self._batches:
+            decoding = self._batches[instance.id][1]
+            self._batches[instance.id] = self._model(instance), decoding, self._clock(instance)
 
     def set_mode(self, instance: Instance, merged: Function | None) -> Pause:
         model, decoding, _ = self._batch(instance)

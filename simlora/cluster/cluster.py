@@ -10,6 +10,7 @@ from simlora.cluster.hardware import CheckpointCache, Gpu, Node, Place
 from simlora.cluster.links import Discipline, Link
 from simlora.cluster.machines import Machines
 from simlora.cluster.memory import Memory
+from simlora.cluster.pipelines import Pipeline
 from simlora.cluster.processes import BackboneProcess, Container, Instance
 from simlora.cluster.queues import Queues
 from simlora.entities import Backbone, Function
@@ -168,11 +169,14 @@ class Cluster:
             del gpu.containers[container.id]
         self.idle_containers.pop(container.id, None)
 
-    def add_instance(self, function: Function | None, backbone: Backbone, container: Container) -> Instance:
-        """A new process in ``container``, visible at once to every function it can serve."""
+    def add_instance(
+        self, function: Function | None, backbone: Backbone, container: Container, pipeline: Pipeline | None = None
+    ) -> Instance:
+        """A new process in ``container``, visible at once to every function it can serve; a helper of a pipeline."""
         name = function.id if function is not None else backbone.name
         ordinal = self._started[name] = self._started.get(name, -1) + 1
         instance = Instance(self._next_id("instance"), function, backbone, container, ordinal)
+        instance.pipeline = pipeline
         container.instances[instance.id] = instance
         for gpu in container.gpus:
             gpu.instances[instance.id] = instance

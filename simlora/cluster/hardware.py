@@ -90,10 +90,10 @@ class Node:
     def fetch_per_s(self) -> float:
         return self.remote.bytes_per_s / (len(self.remote.transfers) + 1)
 
-    def expect_read(self, instance: int, backbone: Backbone) -> None:
-        """An instance under way will read this checkpoint from storage, unless the cache holds it."""
+    def expect_read(self, instance: int, backbone: Backbone, parts: int) -> None:
+        """An instance under way will read one of so many parts of this checkpoint from storage, or from the cache."""
         if backbone.name not in self.cache:
-            self.expected[instance] = backbone.weights_bytes
+            self.expected[instance] = -(-backbone.weights_bytes // parts)
 
     def caches(self, checkpoint: str) -> bool:
         return checkpoint in self.cache

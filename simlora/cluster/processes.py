@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import simpy
 
-from simlora.cluster.hardware import Gpu, Node, Place
+from simlora.cluster.hardware import Gpu, Place
 from simlora.cluster.memory import Alike, Memory
 from simlora.cluster.queues import Queues
 from simlora.cluster.running import Running
@@ -17,6 +17,7 @@ from simlora.views import InstanceState
 
 if TYPE_CHECKING:
     from simlora.backends.base import RunTask, Task
+    from simlora.cluster.pipelines import Pipeline
 
 
 _IS_SPARE = attrgetter("is_spare")
@@ -105,7 +106,8 @@ class Instance:
     aside for it, ``kv_bytes`` is what they all hold, grown since; ``reserved`` the stages under way to the device
     bytes set aside for them; ``upto`` names the stage it is to reach, ``None`` for ready. ``prefilling`` are the
     running requests with prompt left to compute; ``own_container`` holds until it is first idle, if the container
-    was created for it; ``task`` is a stage or load under way, ``run`` the segment that runs. Of an engine for many
+    was created for it; ``task`` is a stage or load under way, ``run`` the segment that runs; ``pipeline`` is set while
+    it serves with a part of its model, or runs a part for another. Of an engine for many
     functions, ``adapters`` counts the running requests that use each adapter, the one used least recently first;
     ``loading`` are those of them on their way, ``planned_loads`` those to begin at the next step boundary,
     ``parked`` the running requests that wait for theirs; ``ranks_in_use`` counts the adapters in use that have
@@ -147,6 +149,7 @@ class Instance:
         "ordinal",
         "own_container",
         "parked",
+        "pipeline",
         "place",
         "planned_loads",
         "prefilling",
@@ -162,7 +165,6 @@ class Instance:
         "stage_bytes",
         "state",
         "task",
-        "through",
         "upto",
         "wake",
     )
@@ -182,7 +184,7 @@ class Instance:
         self.reserved: dict[str, int] = {}
         self.host_copies: dict[str, int] = {}
         self.upto: str | None = None
-        self.through: Sequence[Node] = ()
+        self.pipeline: Pipeline | None = None
         self.ready = False
         self.began_s = 0.0
         self.ready_s = float("nan")
@@ -225,17 +227,36 @@ class Instance:
         """Raises :class:`AccountingError` if that much is not free."""
         self.kv.take(size_bytes)
         self.kv_bytes += size_bytes
+        if self.pipeline is not None:
+            self.pipeline.share_kv()
 
     def give_kv(self, size_bytes: int) -> None:
         """Raises :class:`AccountingError` if that much is not in use."""
         self.kv.give(size_bytes)
         self.kv_bytes -= size_bytes
+        if self.pipeline is not None:
+            self.pipeline.share_kv()
+
+    @property
+    def helps(self) -> bool:
+        """It runs a part of the model of another instance, for that one's requests."""
+        return self.pipeline is not None and self.pipeline.main is not self
+
+    @property
+    def step_gpus(self) -> Sequence[Gpu]:
+        """The GPUs on which its steps run."""
+        return self.gpus if self.pipeline is None else self.pipeline.gpus
+
+    @property
+    def kv_room_bytes(self) -> int:
+        """Bytes that more KV could take."""
+        return self.kv.free_bytes if self.pipeline is None else self.pipeline.kv_room_bytes
 
     @property
     def kv_free_bytes(self) -> int:
         """Free memory, what is held already for requests bound to it, and that of unused adapters in the same pool."""
         spare_bytes = self.idle_adapter_bytes if self.adapter_memory is self.kv else 0
-        return self.kv.free_bytes + self.held_bound_bytes + spare_bytes
+        return self.kv_room_bytes + self.held_bound_bytes + spare_bytes
 
     @property
     def adapter_room_bytes(self) -> int:
@@ -266,6 +287,8 @@ class Instance:
 
     def serves(self, function: Function) -> bool:
         """Whether requests of ``function`` can run here."""
+        if self.helps:
+            return False
         return self.function is function or (self.function is None and self.backbone is function.backbone)
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ from simlora.cluster.queues import Queues
 from simlora.engine.estimates import ProfileEstimates
 from simlora.entities import ArtifactKind, Backbone, Function, QueuedRequest, Tier
 from simlora.errors import PolicyError
-from simlora.views import InstanceState
+from simlora.views import InstanceState, NodeView
 
 
 def refuse(policy: Any, now_s: float, what: str) -> NoReturn:
@@ -101,7 +101,7 @@ def check_route_to(policy: Any, instance: Any, function: Function, cluster: Clus
 
 
 def check_placement(policy: Any, placement: Placement, backbone: Backbone, cluster: Cluster) -> None:
-    """The GPUs are a place for this backbone; the container is idle and there."""
+    """The GPUs are a place for this backbone; the container is idle and there; a pipeline's are on other nodes."""
     if not isinstance(placement, Placement):
         refuse(policy, cluster.now_s, f"a place is a Placement or None (found {placement!r})")
     container, gpus = placement.container, placement.gpus
@@ -116,10 +116,12 @@ def check_placement(policy: Any, placement: Placement, backbone: Backbone, clust
     for gpu in place.gpus:
         if gpu.lost:
             refuse(policy, cluster.now_s, f"places on {gpu}, which is lost")
-    for n, node in enumerate(placement.through):
-        if node not in cluster.nodes or node in (place.gpu.node, *placement.through[:n]):
-            what = f"{node}, which is not another node of this cluster with a GPU in service"
-            refuse(policy, cluster.now_s, f"fetches what {place} needs through {what}")
+    nodes: list[NodeView] = [place.gpu.node]
+    for other in placement.pipeline:
+        if other not in cluster.gpus or other.node in nodes or other.kind != place.gpu.kind:
+            what = f"{other}, which is not a GPU of this cluster in service, of the same kind and on a node of its own"
+            refuse(policy, cluster.now_s, f"has a part of what {place} is to serve run on {what}")
+        nodes.append(other.node)
     if container is not None and (container.id not in cluster.idle_containers or container.gpus != place.gpus):
         refuse(policy, cluster.now_s, f"places in {container}, which is not an idle container of {place}")
 
@@ -138,6 +140,8 @@ def check_start(policy: Any, start: Start, estimates: ProfileEstimates, cluster:
         wants = "engines that serve all functions of a backbone" if estimates.one_for_all else "one function each"
         refuse(policy, now_s, f"starts a process for {start.function}; processes of this system serve {wants}")
     check_placement(policy, start.placement, start.backbone, cluster)
+    if start.placement.pipeline:
+        refuse(policy, now_s, f"starts a process for {start.function} in a pipeline; only those on demand have one")
     stages = estimates.stages if start.placement.gpu.reserved else estimates.preloadable
     if start.upto not in stages:
         refuse(policy, now_s, f'starts up to "{start.upto}"; what can be done ahead is {", ".join(stages)}')

@@ -17,6 +17,7 @@ from simlora.engine.idling import Idler
 from simlora.engine.joining import Joining
 from simlora.engine.making_room import RoomMaker
 from simlora.engine.migrating import Migrations
+from simlora.engine.pipelines import Pipelines
 from simlora.engine.places import Places
 from simlora.engine.planning import Planner
 from simlora.engine.reserving import Reservations
@@ -63,6 +64,7 @@ class Engine:
         self.places = Places(self)
         self.front = FrontEnd(self)
         self.starter = Starter(self)
+        self.pipelines = Pipelines(self)
         self.joining = Joining(self)
         self.migrations = Migrations(self)
         self.server = Server(self)

@@ -55,6 +55,12 @@ class ProfileEstimates:
             return self.model(instance.function, instance.gpu)
         return self.engine_model(instance.backbone, instance.gpu)
 
+    @property
+    def hop_s(self) -> float:
+        """Of a step, for each node of a pipeline but the first."""
+        hops = self.profile.engine.pipeline
+        return 0.0 if hops is None else hops.hop_s
+
     def _at(self, gpu: GpuView | None) -> Machines:
         return self._machines[0 if gpu is None else gpu.index]
 
@@ -112,9 +118,19 @@ class ProfileEstimates:
                 sizes[stage.name] = function.adapter_shard_bytes
         return sizes
 
-    def own_bytes(self, function: Function, stage: str) -> int:
-        """Device bytes of a stage in the function's own process, the shared backbone's not among them."""
-        return self._own_bytes[function][stage]
+    def own_bytes(self, function: Function, stage: str, parts: int = 1) -> int:
+        """Device bytes of a stage in the function's own process, the shared backbone's not among them.
+
+        Of one of so many parts: its part of what is loaded.
+        """
+        size_bytes = self._own_bytes[function][stage]
+        return -(-size_bytes // parts) if self._stages[stage].moves else size_bytes
+
+    def part_bytes(self, function: Function, parts: int) -> int | None:
+        split = function.backbone.tensor_parallel > 1
+        if self.one_for_all or self.shared_stages or split or self.profile.engine.pipeline is None:
+            return None
+        return sum(self.own_bytes(function, stage, parts) for stage in self.stages)
 
     def stage_device_bytes(self, function: Function, stage: str, gpu: GpuView | None = None) -> int:
         if stage in self.shared_stages and (gpu is None or function.backbone not in gpu.backbones):

@@ -65,8 +65,11 @@ class Failing:
             self.backbone_lost(holder, why)
 
     def instance_lost(self, instance: Instance, why: str) -> None:
-        """Its process is gone, or could not do its work and is ended."""
+        """Its process is gone, or could not do its work and is ended; with a part of its model all of it is."""
         if instance.state is InstanceState.STOPPED:
+            return
+        if instance.pipeline is not None and instance.helps:
+            self.instance_lost(instance.pipeline.main, f"{instance}, which ran a part of it, is lost: {why}")
             return
         engine, container = self._engine, instance.container
         engine.usage.account(instance)

@@ -145,7 +145,7 @@ class FrontEnd:
                 self._engine.record.bound(work, answer.why)
             else:
                 for one in cluster.instances_of(function).values():
-                    for gpu in one.gpus:
+                    for gpu in one.step_gpus:
                         self._short_on.setdefault(gpu, {})[function] = None
                 self._hold_back(function, short=self._engine.reservations.lacks_host(instance))
         elif isinstance(answer, ColdStart):
@@ -219,8 +219,10 @@ class FrontEnd:
                     yield function
 
     def _could_take(self, request: QueuedRequest, gpu: Gpu) -> bool:
-        there = (one for one in self._cluster.instances_of(request.function).values() if gpu in one.gpus)
+        there = [one for one in self._cluster.instances_of(request.function).values() if gpu in one.step_gpus]
         room, reservations = self._engine.room, self._engine.reservations
+        if any(gpu not in one.gpus for one in there):
+            return True
         return any(reservations.could_fit(one, request, room.evictable_bytes(gpu, one)) for one in there)
 
     def _look_again_soon(self) -> None:

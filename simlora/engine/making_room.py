@@ -9,7 +9,7 @@ from simlora.actions import Demand, Evict, Eviction, Stop
 from simlora.cluster.hardware import Gpu, Place
 from simlora.cluster.processes import Instance
 from simlora.engine.checks import check_answer, check_eviction
-from simlora.entities import Tier
+from simlora.entities import ArtifactKind, Tier
 from simlora.events import CauseKind, InstanceEvicted
 from simlora.views import InstanceState
 
@@ -95,6 +95,8 @@ class RoomMaker:
         engine = self._engine
         engine.usage.account(instance)
         freed_bytes = engine.reservations.drop(instance, stage, keep_adapter=to is Tier.HOST)
+        if instance.pipeline is not None and ArtifactKind.BACKBONE not in instance.done:
+            engine.pipelines.dissolve(instance.pipeline, f"{instance} is taken back: {why}")
         where = instance.function, instance.gpu.index, stage
         engine.happened(InstanceEvicted(self._env.now, instance.id, *where, freed_bytes, why))
         engine.planner.notice(CauseKind.MEMORY_FREED)

@@ -125,7 +125,9 @@ class Mishaps:
         states = DURING[failure.during]
         served = [function for function in self._cluster.functions if failure.function in (None, function.id)]
         there = {instance.id: instance for gpu in self._cluster.gpus for instance in gpu.instances.values()}
-        at_work = [i for i in there.values() if i.state in states and any(map(i.serves, served))]
+        at_work = [
+            i for i in there.values() if i.state in states and (i.function in served or any(map(i.serves, served)))
+        ]
         for instance in _one_of(sorted(at_work, key=attrgetter("id")), luck):
             self._engine.failing.instance_lost(instance, "its process crashed")
 

@@ -70,11 +70,11 @@ class Reservations:
             if stage.name == upto:
                 return
 
-    def own_bytes(self, function: Function | None, backbone: Backbone, stage: Stage) -> int:
-        """Device bytes of a stage in the process itself."""
+    def own_bytes(self, function: Function | None, backbone: Backbone, stage: Stage, parts: int = 1) -> int:
+        """Device bytes of a stage in the process itself, of which it may run one of so many parts."""
         if function is None:
             return self._estimates.engine_stage_bytes(backbone, stage)
-        return self._estimates.own_bytes(function, stage.name)
+        return self._estimates.own_bytes(function, stage.name, parts)
 
     def backbone_bytes(self, backbone: Backbone, gpu: Gpu, stages: Sequence[Stage]) -> int:
         """Of a shared backbone that these stages would be the first to load there."""
@@ -90,13 +90,17 @@ class Reservations:
         stages: Sequence[Stage],
         work: Sequence[QueuedRequest],
         keep: Instance | None,
+        parts: int = 1,
     ) -> bool:
-        """Whether the stages and the KV of the work, or at least of its first request, fit, evicting if need be."""
+        """Whether the stages and the KV of the work, or at least of its first request, fit, evicting if need be.
+
+        Of a process that runs one of several ``parts``: its part of them.
+        """
         gpu, memory = place.gpu, place.memory
-        kv_bytes = [] if self._in_process else [self._estimates.request_bytes(request) for request in work]
+        kv_bytes = [] if self._in_process else [-(-self._estimates.request_bytes(r) // parts) for r in work]
         if stages and not self._fits_host(stages, gpu, container):
             return False
-        own_bytes = self._stages_bytes(function, backbone, gpu, stages)
+        own_bytes = self._stages_bytes(function, backbone, gpu, stages, parts)
         if own_bytes + sum(kv_bytes) + self.backbone_bytes(backbone, gpu, stages) <= memory.free_bytes:
             return True
         for kv in dict.fromkeys((sum(kv_bytes), sum(kv_bytes[:1]))):
@@ -106,12 +110,14 @@ class Reservations:
                 return fits and self._fits_host(stages, gpu, container)
         return False
 
-    def _stages_bytes(self, function: Function | None, backbone: Backbone, gpu: Gpu, stages: Sequence[Stage]) -> int:
+    def _stages_bytes(
+        self, function: Function | None, backbone: Backbone, gpu: Gpu, stages: Sequence[Stage], parts: int = 1
+    ) -> int:
         """Of the process itself, and of its KV pool if it is to have one."""
         if not stages:
             return 0
         pool_bytes = self._estimates.pool_bytes(backbone, gpu.capacity_bytes) if function is None else 0
-        return pool_bytes + sum(self.own_bytes(function, backbone, stage) for stage in stages)
+        return pool_bytes + sum(self.own_bytes(function, backbone, stage, parts) for stage in stages)
 
     def ahead_of(self, instance: Instance) -> list[Stage]:
         """What an instance has to reserve before it can serve."""
@@ -154,15 +160,17 @@ class Reservations:
         if backbone_bytes := self.backbone_bytes(instance.backbone, gpu, stages):
             self._cluster.add_backbone(instance.place, instance.backbone, backbone_bytes)
         device_bytes = host_bytes = 0
+        loads = 1 if instance.pipeline is None else instance.pipeline.parts
+        holds = loads if instance.helps else 1
         for stage in stages:
-            size_bytes = self.own_bytes(instance.function, instance.backbone, stage)
+            size_bytes = self.own_bytes(instance.function, instance.backbone, stage, holds)
             device_bytes += size_bytes
             host_bytes += stage.host_bytes
             instance.reserved[stage.name] = size_bytes
             if stage.name in self._estimates.shared_stages:
                 gpu.backbones[instance.backbone].mappers[instance.id] = instance
             if stage.moves and stage.artifact is ArtifactKind.BACKBONE and (backbone_bytes or size_bytes):
-                gpu.node.expect_read(instance.id, instance.backbone)
+                gpu.node.expect_read(instance.id, instance.backbone, loads)
         instance.memory.take(device_bytes)
         instance.stage_bytes += device_bytes
         self._take_host(instance, host_bytes)
@@ -182,7 +190,7 @@ class Reservations:
     def hold(self, instance: Instance, request: QueuedRequest) -> bool:
         """Set KV aside for a request that is bound, usage being accounted for; False if it does not fit."""
         size_bytes = self._estimates.request_bytes(request)
-        if size_bytes > instance.kv.free_bytes:
+        if size_bytes > instance.kv_room_bytes:
             return False
         instance.take_kv(size_bytes)
         instance.held[request.index] = size_bytes

@@ -99,6 +99,8 @@ class Server:
             progress: Progress = yield instance.run.done
             instance.run = None
             self._apply(instance, chunks, progress)
+            if instance.pipeline is not None and instance.pipeline.gathered:
+                self._engine.pipelines.serve_alone(instance.pipeline)
             ask_again -= progress.steps
             if progress.finished:
                 instance.changed = True
@@ -139,7 +141,7 @@ class Server:
     def _begin(self, instance: Instance) -> None:
         self._engine.usage.account(instance)
         instance.state = InstanceState.BUSY
-        for gpu in instance.gpus:
+        for gpu in instance.step_gpus:
             gpu.active_batches += 1
         self._count_active(instance, 1)
 
@@ -154,7 +156,7 @@ class Server:
             self._leave_gpus(instance)
 
     def _leave_gpus(self, instance: Instance) -> None:
-        for gpu in instance.gpus:
+        for gpu in instance.step_gpus:
             gpu.active_batches -= 1
         self._count_active(instance, -1)
 

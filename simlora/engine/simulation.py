@@ -125,6 +125,7 @@ class Simulation:
             batch_ends_as_one=self.system.completion == "batch_end",
             assists=self.system.adapter_loading == "cpu-assisted",
             prefill_alone=self.estimates.profile.engine.batching.prefill_alone,
+            hop_s=self.estimates.hop_s,
             seed=self.seed,
             stepwise=self._stepwise,
         )

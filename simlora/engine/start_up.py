@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import simpy
@@ -51,6 +51,8 @@ class StartUp:
                 self._engine.happened(
                     StageFinished(env.now, instance.id, *where, seconds, size_bytes, source or "", instance.on_demand)
                 )
+        if not instance.helps:
+            yield from self._engine.pipelines.join(instance)
         self.check_ready(instance)
         self._engine.planner.notice(CauseKind.LOAD_FINISHED, instance.function, instance.id)
 
@@ -61,7 +63,7 @@ class StartUp:
             if stage.fetch == "at-start" and stage.name in instance.reserved:
                 artifact = self._artifact(instance, stage)
                 if artifact is not None and artifact.name not in instance.host_copies and self._is_away(artifact, node):
-                    self._fetching(artifact, node, instance.through)
+                    self._fetching(artifact, node)
 
     def check_ready(self, instance: Instance) -> None:
         """Note the time if the last stage is behind it."""
@@ -79,14 +81,14 @@ class StartUp:
             instance.gpu.node.expected.pop(instance.id, None)
             if not process.loaded:
                 if process.loading is None:
-                    process.loading = self._env.process(self._try_to_load(process, stage, instance.through))
+                    process.loading = self._env.process(self._try_to_load(process, stage))
                 yield process.loading
             artifact = None
         if artifact is not None:
             source = yield from self.find(artifact, instance)
         instance.gpu.node.expected.pop(instance.id, None)
         yield from self.work(instance, self._engine.backend.stage(instance, stage, artifact, source))
-        if artifact is not None and artifact.kind is ArtifactKind.BACKBONE:
+        if artifact is not None and artifact.kind is ArtifactKind.BACKBONE and artifact.whole is None:
             instance.gpu.node.cache.use(artifact.name, artifact.bytes)
         return source
 
@@ -102,7 +104,7 @@ class StartUp:
             return None
         if stage.artifact is ArtifactKind.ADAPTER:
             return instance.function.adapter if instance.function is not None else None
-        return self._checkpoint(instance.backbone)
+        return self._checkpoint(instance.backbone) if instance.pipeline is None else instance.pipeline.part_of(instance)
 
     def _checkpoint(self, backbone: Backbone) -> Artifact:
         found = self._checkpoints.get(backbone)
@@ -113,9 +115,9 @@ class StartUp:
 
     # ------------------------------------------------------------------ shared backbones
 
-    def _try_to_load(self, process: BackboneProcess, stage: Stage, through: Sequence[Node]) -> Life:
+    def _try_to_load(self, process: BackboneProcess, stage: Stage) -> Life:
         try:
-            yield from self._load_backbone(process, stage, through)
+            yield from self._load_backbone(process, stage)
         except simpy.Interrupt:
             if process.task is not None:
                 process.task.stop()
@@ -123,10 +125,10 @@ class StartUp:
             process.loading = None
             self._engine.failing.backbone_lost(process, str(error))
 
-    def _load_backbone(self, process: BackboneProcess, stage: Stage, through: Sequence[Node]) -> Life:
+    def _load_backbone(self, process: BackboneProcess, stage: Stage) -> Life:
         """The backbone process loads its weights once, whoever asked first; mapping them is each function's own."""
         checkpoint, node = self._checkpoint(process.backbone), process.gpu.node
-        source = yield from self._nearest(checkpoint, node, through)
+        source = yield from self._nearest(checkpoint, node)
         began_s = self._env.now
         process.task = self._engine.backend.load_backbone(process, stage, checkpoint, source)
         yield process.task.done
@@ -144,33 +146,41 @@ class StartUp:
 
     # ------------------------------------------------------------------ where bytes are
 
+    def keep_whole(self, backbone: Backbone, node: Node, source: Tier) -> None:
+        """All parts of a checkpoint have come to the node and been loaded from there."""
+        checkpoint = self._checkpoint(backbone)
+        if source is Tier.SSD:
+            node.on_ssd[checkpoint.name] = None
+        node.cache.use(checkpoint.name, checkpoint.bytes)
+
     def find(self, artifact: Artifact, instance: Instance) -> Generator[simpy.Event, Any, Tier]:
         """The nearest tier that holds it, once it has come from the remote store if need be."""
         if artifact.name in instance.host_copies:
             return Tier.HOST
-        return (yield from self._nearest(artifact, instance.gpu.node, instance.through))
+        return (yield from self._nearest(artifact, instance.gpu.node))
 
-    def _nearest(self, artifact: Artifact, node: Node, through: Sequence[Node]) -> Generator[simpy.Event, Any, Tier]:
+    def _nearest(self, artifact: Artifact, node: Node) -> Generator[simpy.Event, Any, Tier]:
         """The nearest tier of the node that holds it, once it has come from the remote store if need be."""
-        if artifact.name in node.cache:
+        if (artifact.whole or artifact.name) in node.cache:
             return Tier.HOST
         if self._is_away(artifact, node):
-            yield self._fetching(artifact, node, through)
+            yield self._fetching(artifact, node)
         return Tier.SSD
 
     @staticmethod
     def _is_away(artifact: Artifact, node: Node) -> bool:
         """Whether it has to come to the node."""
-        return artifact.name not in node.cache and not node.stores(artifact.name)
+        held = artifact.whole or artifact.name
+        return held not in node.cache and not node.stores(held) and not node.stores(artifact.name)
 
-    def _fetching(self, artifact: Artifact, node: Node, through: Sequence[Node]) -> simpy.Process:
+    def _fetching(self, artifact: Artifact, node: Node) -> simpy.Process:
         """Its fetch to the node, the one under way if there is one."""
         if artifact.name not in node.fetching:
-            node.fetching[artifact.name] = self._env.process(self._fetch(artifact, node, through))
+            node.fetching[artifact.name] = self._env.process(self._fetch(artifact, node))
         return node.fetching[artifact.name]
 
-    def _fetch(self, artifact: Artifact, node: Node, through: Sequence[Node]) -> Life:
-        task = self._engine.backend.fetch(artifact, (node, *through))
+    def _fetch(self, artifact: Artifact, node: Node) -> Life:
+        task = self._engine.backend.fetch(artifact, node)
         try:
             yield task.done
             node.on_ssd[artifact.name] = None

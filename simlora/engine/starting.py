@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from simlora.actions import Placement
 from simlora.cluster.hardware import Place
+from simlora.cluster.pipelines import Pipeline
 from simlora.cluster.processes import Container, Instance
 from simlora.engine.checks import refuse
 from simlora.entities import Backbone, Function, QueuedRequest
@@ -15,7 +16,6 @@ from simlora.views import InstanceState
 
 if TYPE_CHECKING:
     from simlora.engine.engine import Engine
-    from simlora.views import NodeView
 
 
 class Starter:
@@ -60,6 +60,8 @@ class Starter:
         where = instance.container, instance.place
         if not reservations.make_room(instance.function, instance.backbone, *where, stages, work, instance):
             return False
+        if not self._engine.pipelines.has_room(instance, work):
+            return False
         reservations.take(instance, stages, work)
         instance.upto = None
         return True
@@ -79,10 +81,15 @@ class Starter:
         owner = None if self._system.sharing == "in-process" else function
         if not self._reservations.make_room(owner, function.backbone, container, place, stages, work, None):
             return False
+        elsewhere = [self._cluster.place_of((gpu,)) for gpu in placement.pipeline]
+        if not self._engine.pipelines.make_room(function, elsewhere, work):
+            return False
         if container is not None and container.id not in self._cluster.containers:
             # It ended with its last process, to make room.
             container, stages = None, list(self._reservations.missing(()))
-        instance = self._create(owner, function.backbone, place, container, placement.through, on_demand=True, why=why)
+        instance = self.create(owner, function.backbone, place, container, on_demand=True, why=why)
+        if elsewhere:
+            self._engine.pipelines.form(instance, elsewhere)
         self._reservations.take(instance, stages, work)
         self._engine.server.bring_to_life(instance)
         return not work or self.bind(work, instance)
@@ -95,7 +102,7 @@ class Starter:
         """A planned start as far as ``upto``; one that does not fit is the policy's fault."""
         place = self._cluster.place_of(placement.gpus)
         container = None if placement.container is None else self._cluster.containers[placement.container.id]
-        instance = self._create(function, backbone, place, container, placement.through, on_demand=False, why=why)
+        instance = self.create(function, backbone, place, container, on_demand=False, why=why)
         self._advance(instance, upto, policy)
         self._engine.server.bring_to_life(instance)
         return instance
@@ -126,25 +133,25 @@ class Starter:
 
     # ------------------------------------------------------------------ processes
 
-    def _create(
+    def create(
         self,
         function: Function | None,
         backbone: Backbone,
         place: Place,
         container: Container | None,
-        through: Sequence[NodeView],
+        pipeline: Pipeline | None = None,
         *,
         on_demand: bool,
         why: str,
     ) -> Instance:
+        """A process with nothing reserved yet, in a container of its own unless one is given."""
         cluster, now_s = self._cluster, self._env.now
         home = container if container is not None else cluster.add_container(place, self._system.limits.container_bytes)
-        instance = cluster.add_instance(function, backbone, home)
+        instance = cluster.add_instance(function, backbone, home, pipeline)
         if on_demand:
             cluster.idle_containers.pop(home.id, None)
         instance.since_s = instance.last_used_s = instance.began_s = now_s
         instance.on_demand, instance.own_container = on_demand, container is None
-        instance.through = [cluster.every_node[node.index] for node in through]
         if container is not None:
             instance.done[self._first_stage] = 0
         self._engine.happened(InstanceStarted(now_s, instance.id, function, place.gpu.index, home.id, on_demand, why))
@@ -169,6 +176,8 @@ class Starter:
         if instance.process is not None and instance.process.is_alive:
             instance.process.interrupt()
         engine.usage.account(instance)
+        if instance.pipeline is not None and not instance.helps:
+            engine.pipelines.dissolve(instance.pipeline, f"{instance} ends: {why}")
         engine.adapters.end(instance)
         self._reservations.drop(instance, self._first_stage)
         self._reservations.drop_host_copies(instance)

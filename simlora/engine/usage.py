@@ -24,10 +24,10 @@ class Usage:
         self._record = engine.record
 
     def account(self, instance: Instance) -> None:
-        """Up to now. A pre-load into a container that is there anyway counts as idle."""
-        now_s = self._env.now
+        """Up to now. A pre-load into a container that is there anyway counts as idle, a helper as what it helps."""
+        now_s, pipeline = self._env.now, instance.pipeline
         if now_s > instance.since_s:
-            state = STATE[instance.state]
+            state = STATE[instance.state if pipeline is None else pipeline.main.state]
             if state == STARTING and not (instance.on_demand or instance.own_container):
                 state = IDLE
             function = instance.function.index if instance.function is not None else -1
@@ -38,6 +38,9 @@ class Usage:
                 where = instance.id, function, gpu.index
                 self._record.usage(INSTANCE, *where, state, instance.since_s, now_s, device_bytes, 0)
         instance.since_s = now_s
+        if pipeline is not None and pipeline.main is instance:
+            for helper in pipeline.helpers:
+                self.account(helper)
 
     def kv_changes(self, instance: Instance) -> None:
         """Its KV is about to change, which is of no concern where a pool that is there anyway holds it."""

@@ -73,6 +73,12 @@ class KvMemory(Sourced):
     block_tokens: int = Field(ge=1)
 
 
+class Hops(Sourced):
+    """What a pipeline adds to each step, whose parts run on several nodes, for every node but the first."""
+
+    hop_s: float = Field(ge=0)
+
+
 class Stage(Sourced):
     """One step of a cold start.
 
@@ -113,6 +119,7 @@ class EngineProfile(Sourced):
     lora: LoraOverhead
     batching: Batching
     kv: KvMemory
+    pipeline: Hops | None = Field(default=None, description="none: it can't run a part of a model")
     stage: tuple[Stage, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

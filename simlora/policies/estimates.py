@@ -53,6 +53,14 @@ class Estimates(Protocol):
         """Device bytes that the missing stages add on ``gpu``."""
         ...
 
+    def part_bytes(self, function: Function, parts: int) -> int | None:
+        """Device bytes of a process that runs one of so many equal parts of the model, without KV.
+
+        ``None`` where there is no such process: the engine runs no part of a model, a backbone has several mappers or
+        an engine many functions, or the model is split already.
+        """
+        ...
+
     def ttft_line(self, function: Function) -> tuple[float, float]:
         """(T0, alpha) of the paper's profile: a warm batch of b has its first token after T0 + alpha (b - 1)."""
         ...

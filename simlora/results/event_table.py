@@ -23,6 +23,8 @@ from simlora.events import (
     InstanceFailed,
     InstanceStarted,
     InstanceStopped,
+    PipelineFormed,
+    PipelineGathered,
     RequestFailed,
     RequestRejected,
     RequestRetried,
@@ -71,6 +73,16 @@ def _stage(e: StageFinished) -> Row:
 def _evicted(e: InstanceEvicted) -> Row:
     where = e.instance, _name(e.function), e.gpu, e.stage
     return "instance_evicted", e.at_s, *where, nan, e.bytes, "", False, -1, e.why
+
+
+def _formed(e: PipelineFormed) -> Row:
+    why = f"the other parts on GPU {', '.join(map(str, e.helpers))}"
+    return "pipeline_formed", e.at_s, e.instance, _name(e.function), e.gpu, "", nan, 0, "", False, -1, why
+
+
+def _gathered(e: PipelineGathered) -> Row:
+    where = e.instance, _name(e.function), e.gpu, ""
+    return "pipeline_gathered", e.at_s, *where, e.seconds, e.bytes, e.source, False, -1, f"it was in {e.parts} parts"
 
 
 def _stopped(e: InstanceStopped) -> Row:
@@ -128,6 +140,8 @@ ROWS: dict[type, Callable[[Any], Row]] = {
     StageFinished: _stage,
     InstanceEvicted: _evicted,
     InstanceStopped: _stopped,
+    PipelineFormed: _formed,
+    PipelineGathered: _gathered,
     BackboneLoaded: _loaded,
     BackboneEvicted: _backbone_evicted,
     AdapterLoaded: _adapter_loaded,

@@ -84,14 +84,18 @@ def _happened(row: Mapping[str, Any], events: pa.Table) -> list[Happened]:
 
 
 def _of_note(row: Mapping[str, Any], events: pa.Table) -> pa.Table:
-    """Events that name the request; until it begins, those of its instance and what came and went on its GPU."""
+    """Events that name the request; until it begins, those of its instance and what came and went on its GPU.
+
+    Of its instance's pipeline also the end, while the request runs.
+    """
     at_s, kind = numbers(events, "at_s"), words(events, "kind")
-    until_s = row["started_s"] if row["started_s"] == row["started_s"] else np.inf
-    meanwhile = (at_s >= row["arrived_s"]) & (at_s <= until_s)
+    begun_s, ended_s = (row[name] if row[name] == row[name] else np.inf for name in ("started_s", "finished_s"))
+    meanwhile = (at_s >= row["arrived_s"]) & (at_s <= begun_s)
     mine = (numbers(events, "instance") == row["instance"]) & (row["instance"] >= 0)
     near = (numbers(events, "gpu") == row["gpu"]) & meanwhile & kind.are(*MAKES_ROOM, "backbone_loaded")
     meant = numbers(events, "request") == row["request"]
-    return events.filter(pa.array((mine & (meanwhile | kind.are("instance_started"))) | near | meant))
+    anyway = kind.are("instance_started", "pipeline_formed") | (kind.are("pipeline_gathered") & (at_s <= ended_s))
+    return events.filter(pa.array((mine & (meanwhile | anyway)) | near | meant))
 
 
 def _words(event: Mapping[str, Any]) -> str:
@@ -104,6 +108,10 @@ def _words(event: Mapping[str, Any]) -> str:
         return f"{of} starts on GPU {event['gpu']}, {'on demand' if event['on_demand'] else 'ahead of demand'}"
     if event["kind"] == "instance_evicted":
         return f"{of} is taken back to before {event['stage']}, {size} free"
+    if event["kind"] == "pipeline_formed":
+        return f"{of} is to serve in a pipeline"
+    if event["kind"] == "pipeline_gathered":
+        return f"{of} has loaded the rest of its model, {size} from {event['source']}, in {event['seconds']:.2f} s"
     if event["kind"] == "instance_stopped":
         return f"{of} ends"
     if event["kind"].startswith("backbone"):

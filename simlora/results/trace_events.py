@@ -94,12 +94,14 @@ def _row(instance: int, function: str) -> str:
 
 
 def _stages(events: pa.Table) -> Iterator[Slice]:
-    """Start-up stages of instances and loads of backbones and adapters."""
-    kind = words(events, "kind")
-    for event in events.filter(pa.array(kind.are("stage_finished", "backbone_loaded", "adapter_loaded"))).to_pylist():
+    """Start-up stages of instances and loads of backbones, adapters and the rest of a pipeline's model."""
+    kind = words(events, "kind").are("stage_finished", "backbone_loaded", "adapter_loaded", "pipeline_gathered")
+    for event in events.filter(pa.array(kind)).to_pylist():
         about = {name: event[name] for name in ("source", "bytes", "on_demand") if event[name]}
         if event["kind"] == "backbone_loaded":
             row, name = f"backbone {event['function']}", "load"
+        elif event["kind"] == "pipeline_gathered":
+            row, name = _row(event["instance"], event["function"]), "the rest of its model"
         else:
             row, name = _row(event["instance"], event["function"]), event["stage"] or f"adapter {event['function']}"
         span = event["at_s"] - event["seconds"], event["at_s"]

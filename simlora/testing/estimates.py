@@ -59,6 +59,12 @@ class TableEstimates:
     def start_bytes(self, function: Function, done: Mapping[str, int], gpu: GpuView) -> int:
         return sum(self.stage_device_bytes(function, stage, gpu) for stage in self.stages if stage not in done)
 
+    def part_bytes(self, function: Function, parts: int) -> int | None:
+        if self.shared or function.backbone.tensor_parallel > 1:
+            return None
+        loaded_bytes = function.backbone.weights_bytes + function.adapter.bytes
+        return self.context_bytes + self.kernel_bytes + -(-loaded_bytes // parts)
+
     def ttft_line(self, function: Function) -> tuple[float, float]:
         return self.t0_s, self.alpha_s
 

@@ -1,12 +1,14 @@
-"""What the laws share: the log of a run's decisions."""
+"""What the laws share: the log of a run's decisions, and what memories held over time."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
 
+from simlora.cluster.memory import Memory
 from simlora.cluster.queues import Queues
 from simlora.engine import Simulation
 from simlora.policies.base import ASKED
@@ -50,3 +52,30 @@ def listen() -> Listen:
         return log
 
     return listen_to_all
+
+
+@pytest.fixture
+def byte_seconds(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """Bytes in use times seconds of every memory, integrated as they are taken and given."""
+    integral: dict[str, float] = defaultdict(float)
+    since: dict[str, float] = defaultdict(float)
+    clock: list[Simulation] = []
+    init = Simulation.__init__
+
+    def watched_init(self: Simulation, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        clock[:] = [self]
+
+    def watched(change: Any) -> Any:
+        def changed(memory: Memory, size_bytes: int) -> None:
+            now_s = clock[0].env.now if clock else 0.0
+            integral[memory.name] += memory.used_bytes * (now_s - since[memory.name])
+            since[memory.name] = now_s
+            change(memory, size_bytes)
+
+        return changed
+
+    monkeypatch.setattr(Simulation, "__init__", watched_init)
+    monkeypatch.setattr(Memory, "take", watched(Memory.take))
+    monkeypatch.setattr(Memory, "give", watched(Memory.give))
+    return integral

@@ -108,10 +108,10 @@ def test_no_process_begins_in_a_container_that_has_just_ended(monkeypatch: pytes
     """Room for the second model is made by ending the first, and with it the very container the second was to have."""
     add_instance, homeless = Cluster.add_instance, list[str]()
 
-    def watched(cluster: Cluster, function: Any, backbone: Any, container: Any) -> Instance:
+    def watched(cluster: Cluster, function: Any, backbone: Any, container: Any, pipeline: Any) -> Instance:
         if container.id not in cluster.containers:
             homeless.append(repr(container))
-        return add_instance(cluster, function, backbone, container)
+        return add_instance(cluster, function, backbone, container, pipeline)
 
     monkeypatch.setattr(Cluster, "add_instance", watched)
     functions = make_functions("llama-2-13b", "llama-2-13b")

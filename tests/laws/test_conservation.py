@@ -12,7 +12,6 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 
-from simlora.cluster.memory import Memory
 from simlora.cluster.processes import Instance
 from simlora.engine import Simulation
 from simlora.systems import list_systems, load_system
@@ -113,33 +112,6 @@ def test_usage_rows_of_a_holder_touch_and_never_exceed_a_gpu(scenario: Scenario)
         assert all(end_s == begin_s for (_, end_s), (begin_s, _) in pairwise(spans))
     there_bytes = record.facts["gpu_capacity_bytes"]
     assert all(peak <= there_bytes[gpu] for gpu, peak in peaks(record.usage).items())
-
-
-@pytest.fixture
-def byte_seconds(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """Bytes in use times seconds of every memory, integrated as they are taken and given."""
-    integral: dict[str, float] = defaultdict(float)
-    since: dict[str, float] = defaultdict(float)
-    clock: list[Simulation] = []
-    init = Simulation.__init__
-
-    def watched_init(self: Simulation, *args: Any, **kwargs: Any) -> None:
-        init(self, *args, **kwargs)
-        clock[:] = [self]
-
-    def watched(change: Any) -> Any:
-        def changed(memory: Memory, size_bytes: int) -> None:
-            now_s = clock[0].env.now if clock else 0.0
-            integral[memory.name] += memory.used_bytes * (now_s - since[memory.name])
-            since[memory.name] = now_s
-            change(memory, size_bytes)
-
-        return changed
-
-    monkeypatch.setattr(Simulation, "__init__", watched_init)
-    monkeypatch.setattr(Memory, "take", watched(Memory.take))
-    monkeypatch.setattr(Memory, "give", watched(Memory.give))
-    return integral
 
 
 @pytest.mark.parametrize("system", list_systems())

@@ -1,31 +1,27 @@
-"""HydraServe: what comes from the remote store comes over several nodes, while the process starts."""
+"""HydraServe: a model comes from the remote store in parts, to several nodes, while their processes start."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from simlora.actions import Placement
 from simlora.cluster.config import ClusterConfig
 from simlora.engine import RunRecord
-from simlora.entities import Function
-from simlora.errors import PolicyError
-from simlora.latency.hardware import load_node_type
-from simlora.policies.placement import MostFree, NicAware
+from simlora.latency import load_node_type, load_profile
+from simlora.policies.placement import NicAware
 from simlora.testing import Scenario, make_functions, make_workload
-from simlora.views import ClusterView, PlaceView
 
 FOUR = ClusterConfig(nodes=4, gpus_per_node=1, checkpoints="remote")
 REMOTE_PER_S = load_node_type(FOUR.node_type).remote_bytes_per_s
 
 
-def run(slo_s: float, placement: Mapping[str, Any] | str, calls: int = 1, system: str = "hydraserve") -> RunRecord:
+def run(slo_s: float, placement: Mapping[str, Any] | str, calls: int = 1, cluster: ClusterConfig = FOUR) -> RunRecord:
     """So many functions of Llama-2-7B, each called once at the start."""
     functions = make_functions(*["llama-2-7b"] * calls, slo_ttft_s=slo_s)
     rows = [(0.0, n, 100, 10) for n in range(calls)]
-    return Scenario(system, functions, make_workload(rows), {"placement": placement}, FOUR).run()
+    return Scenario("hydraserve", functions, make_workload(rows), {"placement": placement}, cluster).run()
 
 
 def ttft_s(record: RunRecord) -> float:
@@ -38,13 +34,15 @@ def spread_over(ways: int) -> dict[str, Any]:
     return {"policy": "nic-aware", "most": ways, "setup_s": 0.0}
 
 
-def test_a_fetch_over_n_nodes_takes_an_nth_until_the_process_itself_takes_longer() -> None:
+def test_a_start_over_n_nodes_fetches_and_loads_an_nth_until_the_process_itself_takes_longer() -> None:
     size_bytes = make_functions("llama-2-7b")[0].backbone.weights_bytes
     whole_s = size_bytes / REMOTE_PER_S
+    node, profile = load_node_type(FOUR.node_type), load_profile("l40s")
+    load_s = [profile.load_s(-(-size_bytes // n), ("ssd", "device"), "sllm", node) for n in (1, 2, 3, 4)]
     one, two, three, four = (ttft_s(run(whole_s / n * 1.001, spread_over(n))) for n in (1, 2, 3, 4))
-    assert one - two == pytest.approx(whole_s / 2, abs=0.01)
-    assert two - three < whole_s / 6, "what is fetched beside container, libraries and context, which take longer"
-    assert three == pytest.approx(four, abs=0.01), "the adapter's fetch is what is left"
+    assert one - two == pytest.approx(whole_s / 2 + load_s[0] - load_s[1], abs=0.01)
+    assert two - three < whole_s / 6 + load_s[1] - load_s[2], "fetched beside container, libraries and context"
+    assert three - four == pytest.approx(load_s[2] - load_s[3], abs=0.01), "the fetch is over before they are"
 
 
 def test_nodes_are_as_few_as_the_slo_asks_for_and_one_if_none_would_do() -> None:
@@ -70,17 +68,27 @@ def test_the_fetch_runs_beside_the_start() -> None:
     assert backbone["seconds"] < whole_s, "part of the fetch lay in the stages before"
 
 
-class ThroughItself(MostFree):
-    """Says that the node of the instance helps itself."""
+def helpers(record: RunRecord) -> list[int]:
+    """GPUs of its first pipeline's other parts."""
+    rows = record.events.to_pylist()
+    formed = [row["why"] for row in rows if row["kind"] == "pipeline_formed"]
+    return [int(gpu) for gpu in formed[0].removeprefix("the other parts on GPU ").split(", ")] if formed else []
 
-    def place(self, function: Function, places: Sequence[PlaceView], view: ClusterView) -> Placement | None:
-        found = super().place(function, places, view)
-        return None if found is None else found._replace(through=(found.gpu.node,))
+
+def test_a_pipeline_goes_over_nodes_with_the_highest_free_rate() -> None:
+    third_s = make_functions("llama-2-7b")[0].backbone.weights_bytes / REMOTE_PER_S / 3 * 1.001
+    assert helpers(run(third_s, spread_over(3))) == [1, 2]
+    assert helpers(run(third_s, spread_over(2))) == [], "two would not do"
 
 
-def test_a_fetch_through_its_own_node_is_refused() -> None:
-    with pytest.raises(PolicyError, match="not another node"):
-        run(1e6, {"policy": f"{__name__}:ThroughItself"})
+def test_a_pipeline_is_of_one_kind_of_gpu() -> None:
+    """It begins where most memory is free, on an H100, of which there are two."""
+    group = {"nodes": 2, "gpus_per_node": 1, "node_type": FOUR.node_type}
+    kinds = [{**group, "profile": profile} for profile in ("l40s", "h100-sxm")]
+    mixed = ClusterConfig.model_validate({"group": kinds, "checkpoints": "remote"})
+    half_s = make_functions("llama-2-7b")[0].backbone.weights_bytes / REMOTE_PER_S / 2 * 1.001
+    assert helpers(run(half_s, spread_over(4), cluster=mixed)) == [3]
+    assert helpers(run(half_s * 2 / 3, spread_over(4), cluster=mixed)) == []
 
 
 @pytest.mark.parametrize("keys", [{"most": 0}, {"setup_s": -1.0}])

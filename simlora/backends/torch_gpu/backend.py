@@ -200,7 +200,11 @@ class TorchBackend:
     def _adapter(self, worker: Worker, function: Function) -> Task:
         return self._work(worker, "adapter", name=function.id, folder=str(self._adapters[function]))
 
-    def fetch(self, artifact: Artifact, nodes: Sequence[Node]) -> Task:
+    def serve_alone(self, instance: Instance) -> None:
+        """There is one node here, and hence no pipeline."""
+        raise NotImplementedError("a pipeline")
+
+    def fetch(self, artifact: Artifact, node: Node) -> Task:
         """There is no remote store here: every file is on the machine (the cluster says so)."""
         raise NotImplementedError("a remote store")
 

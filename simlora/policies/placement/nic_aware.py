@@ -1,4 +1,4 @@
-"""HydraServe's placement: where the network is free, a checkpoint coming over the network of several nodes at once."""
+"""HydraServe's placement: where the network is free, a model coming in parts to a pipeline over several nodes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from simlora.views import ClusterView, GpuView, NodeView, PlaceView
 class NicAware(Placing):
     """A node that has the checkpoint, else the one that gets it fastest; there the GPU with the most free memory.
 
-    It comes over the least number of nodes, up to ``most``, with which size / nodes / rate + ``setup_s`` keeps the SLO
-    of the first token, the rate being the least that the nodes have free; over its own alone if no number does.
+    Otherwise a pipeline over the least number of nodes, up to ``most``, with which size / nodes / rate + ``setup_s``
+    keeps the SLO of the first token, the rate being the least that the nodes have free; no pipeline if no number does.
+    Its other nodes are those with the highest free rate that have room for a part, on their GPU with the most free.
 
     Source: HydraServe (github.com/LLMServe/hydraserve, Apache-2.0), which tries 1 to 4 workers with 2 s for all that is
-    not the fetch. Left out: the time per token, of no concern where no worker runs a part of the model; the prefill.
+    not the fetch. Left out: the time per token, and with it how many workers get the memory for all of the model, for
+    it is one; the prefill and the wait in the queue.
     """
 
     most: int = 4
@@ -47,17 +49,35 @@ class NicAware(Placing):
         node = place.gpu.node
         if node.caches(checkpoint) or node.stores(checkpoint):
             return Placement.at(place)
-        return Placement.at(place)._replace(through=self._helpers(function, node, view))
+        return Placement.at(place)._replace(pipeline=self._helpers(function, place.gpu, view))
 
-    def _helpers(self, function: Function, node: NodeView, view: ClusterView) -> tuple[NodeView, ...]:
-        others = sorted(
-            (other for other in view.nodes if other.index != node.index),
-            key=lambda other: (-other.fetch_per_s, other.index),
+    def _helpers(self, function: Function, gpu: GpuView, view: ClusterView) -> Sequence[GpuView]:
+        nodes = sorted(
+            (node for node in view.nodes if node.index != gpu.node.index),
+            key=lambda node: (-node.fetch_per_s, node.index),
         )
         left_s = function.slo_ttft_s - self.setup_s
-        for count in range(min(self.most, len(others) + 1)):
-            helpers = tuple(others[:count])
-            slowest_per_s = min(one.fetch_per_s for one in (node, *helpers))
-            if function.backbone.weights_bytes <= left_s * (count + 1) * slowest_per_s:
-                return helpers
+        for parts in range(1, self.most + 1):
+            helpers = self._with_room(function, parts, gpu.kind, nodes)
+            if helpers is not None:
+                slowest_per_s = min(one.node.fetch_per_s for one in (gpu, *helpers))
+                if function.backbone.weights_bytes <= left_s * parts * slowest_per_s:
+                    return helpers
         return ()
+
+    def _with_room(
+        self, function: Function, parts: int, kind: str, nodes: Sequence[NodeView]
+    ) -> Sequence[GpuView] | None:
+        """GPUs for all parts but the first, each on the first of the nodes that has room; None if there are too few."""
+        part_bytes = self._estimates.part_bytes(function, parts)
+        if parts == 1 or part_bytes is None:
+            return () if parts == 1 else None
+        found: list[GpuView] = []
+        for node in nodes:
+            alike = [gpu for gpu in node.gpus if gpu.kind == kind]
+            freest = max(alike, key=lambda gpu: (gpu.free_bytes, -gpu.index), default=None)
+            if freest is not None and part_bytes + self.headroom_bytes // parts <= freest.free_bytes:
+                found.append(freest)
+            if len(found) == parts - 1:
+                return found
+        return None
