@@ -87,6 +87,10 @@ class Backend(Protocol):
         """
         ...
 
+    def stand(self, instance: Instance, stages: Sequence[Stage]) -> None:
+        """An engine that is always on has all these stages behind it when the clock begins."""
+        ...
+
     def load_backbone(self, process: BackboneProcess, stage: Stage, checkpoint: Artifact, source: Tier) -> Task:
         """The weights into a backbone process, once for all who map them."""
         ...
@@ -123,6 +127,10 @@ class Backend(Protocol):
 
     def forget(self, request: QueuedRequest) -> None:
         """What it has produced so far is lost: it starts over."""
+        ...
+
+    def drop(self, instance: Instance, stages: Sequence[Stage]) -> None:
+        """What these stages brought leaves an idle instance; nobody waits for it."""
         ...
 
     def end(self, instance: Instance) -> None:

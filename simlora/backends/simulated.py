@@ -152,6 +152,9 @@ class SimulatedBackend:
             return Pause(self._env, fixed_s)
         return self._load(artifact, source, instance.gpus, fixed_s)
 
+    def stand(self, instance: Instance, stages: Sequence[Stage]) -> None:
+        """In virtual time it is up."""
+
     def load_backbone(self, process: BackboneProcess, stage: Stage, checkpoint: Artifact, source: Tier) -> Move:
         return self._load(checkpoint, source, process.place.gpus, stage.seconds)
 
@@ -221,6 +224,9 @@ class SimulatedBackend:
 
     def forget(self, request: QueuedRequest) -> None:
         self._produced.pop(request.index, None)
+
+    def drop(self, instance: Instance, stages: Sequence[Stage]) -> None:
+        """It takes no time (assumption A25)."""
 
     def end(self, instance: Instance) -> None:
         self._batches.pop(instance.id, None)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from simlora.backends.torch_gpu.process import environment
 from simlora.doctor.check import INSTALL, Check, State, judged
 
 SMI = "nvidia-smi"
@@ -32,7 +33,7 @@ def _probe(device: str) -> Mapping[str, Any]:
     """What torch says, in a process of its own."""
     command = [sys.executable, "-m", "simlora.backends.torch_gpu.probe", device]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False, env=environment())
     except subprocess.TimeoutExpired:
         return {"error": f"no answer within {LIMIT_S} s"}
     if done.returncode:

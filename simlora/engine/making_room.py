@@ -90,14 +90,16 @@ class RoomMaker:
                 process = self._cluster.every_gpu[eviction.gpu.index].backbones[eviction.backbone]
                 self._engine.idler.end_backbone(process, eviction.why)
 
-    def take_back(self, instance: Instance, stage: str, to: Tier | None, why: str) -> None:
-        """An idle instance gives up ``stage`` and all after it."""
+    def take_back(self, instance: Instance, first: str, to: Tier | None, why: str) -> None:
+        """An idle instance gives up the stage ``first`` and all after it."""
         engine = self._engine
         engine.usage.account(instance)
-        freed_bytes = engine.reservations.drop(instance, stage, keep_adapter=to is Tier.HOST)
+        held = [stage for stage in engine.estimates.profile.startup if stage.name in instance.done]
+        freed_bytes = engine.reservations.drop(instance, first, keep_adapter=to is Tier.HOST)
+        engine.backend.drop(instance, [stage for stage in held if stage.name not in instance.done])
         if instance.pipeline is not None and ArtifactKind.BACKBONE not in instance.done:
             engine.pipelines.dissolve(instance.pipeline, f"{instance} is taken back: {why}")
-        where = instance.function, instance.gpu.index, stage
+        where = instance.function, instance.gpu.index, first
         engine.happened(InstanceEvicted(self._env.now, instance.id, *where, freed_bytes, why))
         engine.planner.notice(CauseKind.MEMORY_FREED)
         engine.front.memory_freed(instance.gpus)

@@ -128,8 +128,10 @@ class Starter:
 
     def stand_ready(self, instance: Instance) -> None:
         """Engines that are always on are up before the first arrival (assumption: standing)."""
-        for stage in list(instance.reserved):
-            instance.done[stage] = instance.reserved.pop(stage)
+        stages = [stage for stage in self._engine.estimates.profile.startup if stage.name in instance.reserved]
+        self._engine.backend.stand(instance, stages)
+        for stage in stages:
+            instance.done[stage.name] = instance.reserved.pop(stage.name)
 
     # ------------------------------------------------------------------ processes
 

@@ -68,6 +68,7 @@ class RealRun(Simulation):
             adapters=self._adapters,
             device_of=lambda gpu: f"cuda:{gpu}" if self._device == "cuda" else self._device,
             batch_ends_as_one=self.system.completion == "batch_end",
+            host_copies=self.system.host_cache_fraction > 0,
         )
 
     def let_go(self, engine: Engine) -> None:

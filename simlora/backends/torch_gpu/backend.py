@@ -13,6 +13,7 @@ import simpy
 
 from simlora.backends.base import Lost, PrefillChunk, Progress, Task
 from simlora.backends.decoding import Decoding
+from simlora.backends.torch_gpu.page_cache import out_of_cache
 from simlora.backends.torch_gpu.process import Worker
 from simlora.clock import WallClock
 from simlora.cluster.hardware import Gpu, Node
@@ -102,7 +103,7 @@ class TorchBackend:
     """Implements :class:`simlora.backends.base.Backend`.
 
     ``models`` and ``adapters`` name the folders of backbones and of functions' adapters; ``device_of`` the torch device
-    of a GPU by its index.
+    of a GPU by its index. ``host_copies``: what was loaded stays in the page cache.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class TorchBackend:
         adapters: Mapping[Function, Path],
         device_of: Callable[[int], str],
         batch_ends_as_one: bool,
+        host_copies: bool = True,
     ):
         self._env = env
         self._output_tokens = output_tokens
@@ -121,6 +123,7 @@ class TorchBackend:
         self._adapters = adapters
         self._device_of = device_of
         self._as_one = batch_ends_as_one
+        self._host_copies = host_copies
         self._workers: dict[int, Worker] = {}
         self._backbones: dict[int, Worker] = {}
         self._ready: dict[tuple[int, Backbone], Worker] = {}
@@ -147,27 +150,41 @@ class TorchBackend:
     # ------------------------------------------------------------------ cold start and loads
 
     def stage(self, instance: Instance, stage: Stage, artifact: Artifact | None, source: Tier | None) -> Task:
+        return Work(self._env, self._asked(instance, stage, artifact is None, source))
+
+    def stand(self, instance: Instance, stages: Sequence[Stage]) -> None:
+        for stage in stages:
+            self._asked(instance, stage, False, Tier.SSD).result()
+        self._env.begin()
+
+    def _asked(self, instance: Instance, stage: Stage, shared: bool, source: Tier | None) -> Future[Any]:
+        """Its process is asked for a stage; ``shared``: the backbone is there, and mapped."""
         worker = self._worker(instance)
         if stage.artifact is ArtifactKind.BACKBONE:
-            if artifact is None:
+            if shared:
                 return self._map(instance, worker)
-            worker.ask("load", LIMIT_S, folder=self._folder(instance.backbone), cold=source is not Tier.HOST)
-            return self._work(worker, "build")
+            self._load(worker, instance.backbone, source)
+            return worker.ask("build", LIMIT_S)
         if stage.artifact is ArtifactKind.ADAPTER:
-            if instance.function is None:
-                return self._work(worker, "interpreter")
             return self._adapter(worker, instance.function)
-        return self._work(worker, STAGES[stage.artifact])
+        return worker.ask(STAGES[stage.artifact], LIMIT_S)
+
+    def _load(self, worker: Worker, backbone: Backbone, source: Tier | None) -> Future[Any]:
+        """The weights into a process; they leave the page cache behind it where the system keeps no host copies."""
+        folder = self._folder(backbone)
+        return worker.ask("load", LIMIT_S, folder=folder, cold=source is not Tier.HOST, stays=self._host_copies)
 
     def load_backbone(self, process: BackboneProcess, stage: Stage, checkpoint: Artifact, source: Tier) -> Task:
         place = process.gpu.index, process.backbone
         worker = self._ready.pop(place) if place in self._ready else self._holder(*place)
         self._backbones[process.id] = worker
         self._watch(worker, process)
-        return self._work(worker, "load", folder=self._folder(process.backbone), cold=source is not Tier.HOST)
+        return Work(self._env, self._load(worker, process.backbone, source))
 
     def prepare(self, gpus: Sequence[Gpu], backbones: Collection[Backbone]) -> None:
         """Processes that can hold these backbones, up before the clock begins, as the profile takes them to be."""
+        for folder in self._models.values():
+            out_of_cache(folder)
         self._ready = {(gpu.index, b): self._holder(gpu.index, b) for gpu in gpus for b in backbones}
         for worker in self._ready.values():
             worker.ask("interpreter", LIMIT_S).result()
@@ -179,7 +196,7 @@ class TorchBackend:
             worker.ask(step, LIMIT_S)
         return worker
 
-    def _map(self, instance: Instance, worker: Worker) -> Task:
+    def _map(self, instance: Instance, worker: Worker) -> Future[Any]:
         """The shared weights into a function's process: handles from the one that holds them, then the mapping."""
         holder = self._backbones[instance.gpu.backbones[instance.backbone].id]
         mapped: Future[Any] = Future()
@@ -192,13 +209,16 @@ class TorchBackend:
             worker.ask("map", LIMIT_S, **how).add_done_callback(partial(_copy_outcome, mapped))
 
         holder.ask("export", LIMIT_S).add_done_callback(pass_on)
-        return Work(self._env, mapped)
+        return mapped
 
     def load_adapter(self, instance: Instance, function: Function, source: Tier) -> Task:
-        return self._adapter(self._worker(instance), function)
+        return Work(self._env, self._adapter(self._worker(instance), function))
 
-    def _adapter(self, worker: Worker, function: Function) -> Task:
-        return self._work(worker, "adapter", name=function.id, folder=str(self._adapters[function]))
+    def _adapter(self, worker: Worker, function: Function | None) -> Future[Any]:
+        """A process for many functions has none of its own to load: it only answers."""
+        if function is None:
+            return worker.ask("interpreter", LIMIT_S)
+        return worker.ask("adapter", LIMIT_S, name=function.id, folder=str(self._adapters[function]))
 
     def serve_alone(self, instance: Instance) -> None:
         """There is one node here, and hence no pipeline."""
@@ -207,9 +227,6 @@ class TorchBackend:
     def fetch(self, artifact: Artifact, node: Node) -> Task:
         """There is no remote store here: every file is on the machine (the cluster says so)."""
         raise NotImplementedError("a remote store")
-
-    def _work(self, worker: Worker, what: str, **how: Any) -> Task:
-        return Work(self._env, worker.ask(what, LIMIT_S, **how))
 
     def _worker(self, instance: Instance) -> Worker:
         worker = self._workers.get(instance.id)
@@ -243,7 +260,7 @@ class TorchBackend:
     def set_mode(self, instance: Instance, merged: Function | None) -> Task:
         self._decoding_of(instance).serve_only(merged)
         name = None if merged is None else merged.id
-        return self._work(self._worker(instance), "set_mode", adapter=name)
+        return Work(self._env, self._worker(instance).ask("set_mode", LIMIT_S, adapter=name))
 
     def leave(self, instance: Instance, request: QueuedRequest) -> None:
         self._decoding[instance.id].leave(request)
@@ -253,6 +270,14 @@ class TorchBackend:
         self._produced.pop(request.index, None)
 
     # ------------------------------------------------------------------ what leaves
+
+    def drop(self, instance: Instance, stages: Sequence[Stage]) -> None:
+        """Weights and adapters; libraries and the device context stay as long as the process."""
+        worker, left = self._worker(instance), [stage.artifact for stage in stages]
+        if ArtifactKind.BACKBONE in left:
+            worker.ask("drop_backbone", LIMIT_S)
+        elif ArtifactKind.ADAPTER in left and instance.function is not None:
+            worker.ask("drop_adapter", LIMIT_S, name=instance.function.id)
 
     def end(self, instance: Instance) -> None:
         self._decoding.pop(instance.id, None)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -11,7 +13,8 @@ from safetensors.torch import save_file
 
 from simlora.entities import Backbone, Function
 
-SHARD_BYTES = 2_000_000_000
+SHARD_BYTES = 1_000_000_000
+WRITERS, SEEDS_APART = 4, 10_007
 DTYPES = {2: torch.float16, 4: torch.float32}
 SPREAD = 0.02
 """Standard deviation of the weights: as Llama's are initialised, so that nothing overflows."""
@@ -39,16 +42,22 @@ def make_model(backbone: Backbone, folder: Path, seed: int = 0) -> Path:
         "torch_dtype": str(dtype).removeprefix("torch."),
     }
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-    where: dict[str, str] = {}
-    rng = torch.Generator().manual_seed(seed)
-    for number, shapes in enumerate(_shards(backbone)):
-        name = f"model-{number:05d}.safetensors"
-        tensors = {key: _random(shape, rng).to(dtype) for key, shape in shapes.items()}
-        save_file(tensors, folder / name, metadata={"format": "pt"})
-        where |= dict.fromkeys(shapes, name)
+    shards = list(_shards(backbone))
+    with ThreadPoolExecutor(WRITERS) as pool:
+        names = list(pool.map(lambda i: _write_shard(folder, i, shards[i], seed, dtype), range(len(shards))))
+    where = {key: name for name, shapes in zip(names, shards, strict=True) for key in shapes}
+    # So that a load from storage finds nothing that still has to be written.
+    os.sync()
     index = {"metadata": {"total_size": backbone.weights_bytes}, "weight_map": where}
     done.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
     return folder
+
+
+def _write_shard(folder: Path, number: int, shapes: dict[str, tuple[int, ...]], seed: int, dtype: torch.dtype) -> str:
+    """The file's name; numbers of a shard depend on the seed and on which one it is."""
+    rng, name = torch.Generator().manual_seed(seed * SEEDS_APART + number), f"model-{number:05d}.safetensors"
+    save_file({key: _random(shape, rng).to(dtype) for key, shape in shapes.items()}, folder / name, {"format": "pt"})
+    return name
 
 
 def _random(shape: tuple[int, ...], rng: torch.Generator) -> torch.Tensor:

@@ -9,7 +9,9 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
+from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from socket import socketpair
 from typing import Any, NamedTuple
 
@@ -19,8 +21,18 @@ LOOK_S = 0.2
 """How often a silent process is looked after."""
 QUIT_S = 5.0
 """Time to end in before it is killed."""
+GONE_S = 60.0
+"""Time that the driver may take to clear up behind a process that was killed."""
+ALLOCATOR_SETTINGS = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
+SHARED_MEMORY = Path("/dev/shm")
 AUTHKEY = os.urandom(32)
 """Lets the processes of one run, and no others, hand each other memory."""
+
+
+def environment() -> dict[str, str]:
+    """Of a process that shares memory: without settings of torch's allocator, whose expandable segments other processes
+    can map only where they may look into each other (pytorch issue 165685)."""
+    return {name: value for name, value in os.environ.items() if name not in ALLOCATOR_SETTINGS}
 
 
 class _Asked(NamedTuple):
@@ -40,7 +52,7 @@ class Worker:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "simlora.backends.torch_gpu.worker", *map(str, fds), device],
             pass_fds=fds,
-            env={**os.environ, "SIMLORA_AUTHKEY": AUTHKEY.hex(), "PYTHONWARNINGS": "ignore"},
+            env={**environment(), "SIMLORA_AUTHKEY": AUTHKEY.hex(), "PYTHONWARNINGS": "ignore"},
             start_new_session=True,
         )
         theirs.close()
@@ -116,4 +128,8 @@ class Worker:
     def kill(self) -> None:
         """End it now, and wait until it is gone."""
         self._process.kill()
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(GONE_S)
+        # Counters of the tensors it had exported, which only a process that ends by itself removes.
+        for counters in SHARED_MEMORY.glob(f"torch_{self.pid}_*"):
+            counters.unlink(missing_ok=True)

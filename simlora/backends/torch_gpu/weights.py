@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import pickle
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,14 +25,6 @@ def shards(folder: Path) -> list[Path]:
     if not found:
         raise FileNotFoundError(f"{folder}: no *.safetensors")
     return found
-
-
-def out_of_cache(folder: Path) -> None:
-    """Ask the kernel to forget the files, so that a cold load is one."""
-    for path in folder.glob("*.safetensors"):
-        handle = os.open(path, os.O_RDONLY)
-        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
-        os.close(handle)
 
 
 def load(folder: Path, device: torch.device) -> Tensors:

@@ -14,11 +14,14 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from simlora.backends.torch_gpu.page_cache import out_of_cache
 
 if TYPE_CHECKING:
     import torch
@@ -41,8 +44,7 @@ class Process:
         self._folder = Path()
         self._batch: Batch | None = None
         self._adapters: list[str] = []
-        self._merged = False
-        self._shares = False
+        self._merged = self._shares = False
 
     # ------------------------------------------------------------------ the stages of a cold start
 
@@ -51,35 +53,40 @@ class Process:
 
     def library(self) -> None:
         """Import what serving needs."""
-        import peft
+        import peft  # noqa: F401
         import transformers
 
         import simlora.backends.torch_gpu.batch
         import simlora.backends.torch_gpu.weights  # noqa: F401
 
         transformers.utils.logging.set_verbosity_error()
-        del peft
+        _ = transformers.LlamaForCausalLM  # its module is imported when it is first named
 
     def context(self) -> None:
         """The device context."""
         import torch
 
         torch.set_num_threads(1)
+        if self._device.type == "cuda":
+            torch.cuda.set_device(self._device)
         torch.empty(1, device=self._device_name)
         self._sync()
 
-    def load(self, folder: str, cold: bool) -> None:
-        """The weights, into this process."""
+    def load(self, folder: str, cold: bool, stays: bool = True) -> None:
+        """The weights, into this process; ``cold``: from storage; unless it ``stays``, it leaves the page cache."""
         from simlora.backends.torch_gpu import weights
 
         self._folder = Path(folder)
         if cold:
-            weights.out_of_cache(self._folder)
+            out_of_cache(self._folder)
         self._tensors = weights.load(self._folder, self._device)
         if self._device.type == "cpu":
             for tensor in self._tensors.values():
                 tensor.share_memory_()
         self._sync()
+        if not stays:
+            # Beside what follows: to forget gigabytes takes a second, which is no part of a load.
+            threading.Thread(target=out_of_cache, args=(self._folder,), daemon=True).start()
 
     def build(self) -> None:
         """The model around the weights."""
@@ -101,14 +108,14 @@ class Process:
         self._built()
 
     def adapter(self, name: str, folder: str) -> None:
-        """An adapter, unmerged, into this process."""
+        """An adapter, unmerged, into this process, in the precision of its file."""
         from peft import PeftModel
 
-        model = self._built()
+        model, how = self._built(), {"autocast_adapter_dtype": False, "torch_device": self._device_name}
         if not self._adapters:
-            self._model = PeftModel.from_pretrained(model, folder, adapter_name=name).eval()
+            self._model = PeftModel.from_pretrained(model, folder, adapter_name=name, **how).eval()
         else:
-            model.load_adapter(folder, adapter_name=name)
+            model.load_adapter(folder, adapter_name=name, **how)
         self._adapters.append(name)
         self._sync()
 
@@ -142,7 +149,6 @@ class Process:
             self._model.merge_adapter([adapter])
         self._merged = adapter is not None
         if self._batch is not None:
-            self._batch.mixed = len(self._adapters) > 1 and not self._merged
             self._batch.serve_only(adapter)
         self._sync()
 
@@ -161,8 +167,7 @@ class Process:
     def drop_backbone(self) -> None:
         """The weights, own or mapped, and all that stands on them."""
         self._batch = self._model = None
-        self._adapters = []
-        self._tensors = {}
+        self._adapters, self._tensors = [], {}
         self._free()
 
     # ------------------------------------------------------------------ steps
@@ -176,6 +181,7 @@ class Process:
         if self._batch is None:
             self._batch = self._new_batch()
         batch, first_s, done = self._batch, 0.0, 0
+        batch.mixed = self._mixed
         batch.leave(gone)
         while done < at_most:
             decoding = bool(batch.rows)
@@ -239,7 +245,12 @@ class Process:
     def _new_batch(self) -> Batch:
         from simlora.backends.torch_gpu.batch import Batch
 
-        return Batch(self._built(), self._device, mixed=len(self._adapters) > 1)
+        return Batch(self._built(), self._device, self._mixed)
+
+    @property
+    def _mixed(self) -> bool:
+        """Whether requests of one batch may name different adapters, which may have come since it began."""
+        return len(self._adapters) > 1 and not self._merged
 
     def _sync(self) -> None:
         import torch
@@ -251,8 +262,7 @@ class Process:
         import torch
 
         gc.collect()
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        torch.cuda.empty_cache()
 
 
 def main() -> None:
