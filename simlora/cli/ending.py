@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from simlora.cli.codes import INTERRUPTED, RUN_FAILED
+from simlora.cli.codes import INTERRUPTED, NOT_DONE, RUN_FAILED
 
 if TYPE_CHECKING:
     from simlora.study.run import Ran
@@ -30,3 +30,6 @@ def to_the_end(work: Callable[[], Ran]) -> None:
         stderr().print(f"results: {ran.out}", markup=False, soft_wrap=True)
     if ran.failed:
         raise typer.Exit(RUN_FAILED)
+    if ran.left:
+        stderr().print(f"{ran.left} runs were not begun for lack of time; the same command goes on with them")
+        raise typer.Exit(NOT_DONE)

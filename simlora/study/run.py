@@ -29,11 +29,12 @@ from simlora.study.worker import Outcome
 
 @dataclass(frozen=True)
 class Ran:
-    """Where the results are, if any were ``written``, and which cells failed."""
+    """Where the results are, if any were ``written``, which cells failed, how many are ``left`` for lack of time."""
 
     out: Path
     failed: tuple[Outcome, ...] = ()
     written: bool = True
+    left: int = 0
 
 
 def default_out(path: Path) -> Path:

@@ -73,9 +73,7 @@ def validate(
         _, facts = write_summary(store, finished, load_prices(grid.study.experiment, grid.study.document))
         write_by_function(store, finished, facts)
         write_report(load(out / "predicted"), load(out / "measured"), out)
-    if left := len(cells) - len(finished) - len(failed):
-        stderr().print(f"{left} real runs were not begun; the same command goes on with them")
-    return Ran(out, tuple(failed), bool(finished))
+    return Ran(out, tuple(failed), bool(finished), len(cells) - len(finished) - len(failed))
 
 
 def _for_real(cell: Cell, key: str, store: Store, device: str, models: Path) -> Outcome:
