@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -80,24 +80,56 @@ def _host(seconds: np.ndarray[Any, np.dtype[np.float64]], layers: np.ndarray[Any
 
 def _stages(folder: Path, machine: dict[str, Any], base: EngineProfile, steps: pd.DataFrame) -> list[dict[str, Any]]:
     """The stages that were measured, each as the shipped engine has it but for its seconds and bytes."""
+    try:
+        found = _of_starts(read_part(folder, "cold_start"))
+    except ConfigError:
+        found = _of_pieces(folder, steps)
+    moved = load_loader(base.adapter_loader).between(Tier.SSD, Tier.DEVICE)
+    adapter_s = found.adapter_s - moved.fixed_s - found.adapter_bytes / moved.bytes_per_s
+    seconds = {**found.seconds, "adapter": max(0.0, float(adapter_s.median()))}
+    measured = [stage for stage in base.stage if stage.name in seconds or stage.shared_s is not None]
+    return [_stage(stage, machine, seconds, found.device_bytes, found.shared_s) for stage in measured]
+
+
+class _Starts(NamedTuple):
+    """Seconds and bytes by stage, of mapping a shared backbone, and of adapters, each with its bytes."""
+
+    seconds: dict[str, float]
+    device_bytes: dict[str, int]
+    shared_s: float
+    adapter_s: pd.Series[float]
+    adapter_bytes: pd.Series[float]
+
+
+def _of_starts(starts: pd.DataFrame) -> _Starts:
+    """Whole starts: what a process does for the first time is in its stages."""
+    typical = starts.median(numeric_only=True)
+    seconds = {
+        name: float(typical[f"{name}_s"]) for name in ("container", "library", "context", "kernels", "first_run")
+    }
+    seconds["backbone"] = float(typical.build_s)
+    device_bytes = {name: int(typical[f"{name}_bytes"]) for name in ("context", "kernels")}
+    return _Starts(seconds, device_bytes, float(typical.shared_s), starts.adapter_s, starts.adapter_bytes)
+
+
+def _of_pieces(folder: Path, steps: pd.DataFrame) -> _Starts:
+    """Where there were none: each piece by itself."""
     process = read_part(folder, "process").groupby("step").median(numeric_only=True)
     shares, assembled = read_part(folder, "ipc"), read_part(folder, "assemble")
     built_s = float(assembled.build_s.max())
     seconds = {
         "container": process.wall_s["interpreter"],
         "library": process.seconds["torch"] + process.seconds.get("transformers", 0.0),
+        "context": process.seconds["context"],
+        "kernels": process.seconds["first_product"],
+        "backbone": built_s,
         "first_run": max(0.0, float((steps.first_s - steps.seconds).iloc[0])),
     }
-    seconds |= {"context": process.seconds["context"], "kernels": process.seconds["first_product"]}
-    bytes_of = {"context": int(process.bytes["context"]), "kernels": int(process.bytes["first_product"])}
-    moved = load_loader(base.adapter_loader).between(Tier.SSD, Tier.DEVICE)
-    placed = assembled.seconds - moved.fixed_s - assembled.bytes / moved.bytes_per_s
-    seconds |= {"backbone": built_s, "adapter": max(0.0, float(placed.median()))}
+    device_bytes = {"context": int(process.bytes["context"]), "kernels": int(process.bytes["first_product"])}
     tensors = TENSORS_PER_LAYER * int(steps.layers.max()) + TENSORS_BESIDE
     nearest = shares.iloc[(shares.tensors - tensors).abs().argsort().iloc[0]]
-    mapped = built_s + float(nearest.map_s + nearest.export_s)
-    measured = [stage for stage in base.stage if stage.name in seconds or stage.shared_s is not None]
-    return [_stage(stage, machine, seconds, bytes_of, mapped) for stage in measured]
+    shared_s = built_s + float(nearest.map_s + nearest.export_s)
+    return _Starts(seconds, device_bytes, shared_s, assembled.seconds, assembled.bytes)
 
 
 def _stage(

@@ -57,6 +57,8 @@ def smi() -> dict[str, str]:
     if shutil.which(SMI) is None:
         return {}
     query = [SMI, f"--query-gpu={','.join(FIELDS)}", "--format=csv,noheader"]
+    if visible := os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0]:
+        query += ["-i", visible]
     try:
         done = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True)
     except (subprocess.SubprocessError, OSError):

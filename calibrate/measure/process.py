@@ -9,7 +9,6 @@ from calibrate.measure import child
 from calibrate.measure.bench import Bench
 from calibrate.measure.plan import Case, Plan
 
-SAMPLES = 5
 SNIPPETS = {
     "interpreter": "pass",
     "torch": (
@@ -45,7 +44,7 @@ def cases(plan: Plan) -> list[Case]:
 
 
 def _samples(plan: Plan) -> range:
-    return range(SAMPLES if plan.is_gpu else 1)
+    return range(plan.some((3,), (5,), (1,))[0])
 
 
 def measure(bench: Bench, case: Case) -> Mapping[str, Any]:

@@ -40,7 +40,7 @@ def cases(plan: Plan) -> list[Case]:
 def measure(bench: Bench, case: Case) -> Mapping[str, Any]:
     """``seconds``: to host memory for a plain file, to the device otherwise, tensors in place."""
     if case["what"] == "file":
-        with _scratch() as folder:
+        with scratch() as folder:
             path = folder / "file"
             path.write_bytes(os.urandom(MIB) * (case["bytes"] // MIB))
             return {"seconds": _samples(path, case["cache"], lambda: _read(path)), "bytes": path.stat().st_size}
@@ -48,7 +48,7 @@ def measure(bench: Bench, case: Case) -> Mapping[str, Any]:
         from safetensors.torch import load_file, save_file
     except ImportError:
         return {"skipped": "no safetensors here"}
-    with _scratch() as folder:
+    with scratch() as folder:
         path = folder / "tensors.safetensors"
         save_file(_tensors(bench, case), path)
 
@@ -60,7 +60,8 @@ def measure(bench: Bench, case: Case) -> Mapping[str, Any]:
 
 
 @contextmanager
-def _scratch() -> Iterator[Path]:
+def scratch() -> Iterator[Path]:
+    """A folder of its own below ``$SIMLORA_SCRATCH``, removed with all that is in it."""
     with tempfile.TemporaryDirectory(dir=os.environ.get("SIMLORA_SCRATCH")) as folder:
         yield Path(folder)
 

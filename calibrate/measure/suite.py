@@ -12,6 +12,7 @@ from typing import Any
 from calibrate.measure import (
     assemble,
     attention,
+    cold_start,
     compiling,
     contention,
     elementwise,
@@ -35,6 +36,7 @@ PARTS: dict[str, ModuleType] = {
     "process": process,
     "step": step,
     "transformers_step": transformers_step,
+    "cold_start": cold_start,
     "assemble": assemble,
     "contention": contention,
     "lora": lora,
@@ -45,6 +47,11 @@ PARTS: dict[str, ModuleType] = {
 }
 
 
+LOOK_S = 5.0
+STICKY = "CUDA error"
+"""After such an error the process's context is of no more use: a new one goes on with the next case."""
+
+
 class Suite:
     """Measures into ``folder``: one JSON line a case in ``<part>.jsonl``, and ``machine.json``."""
 
@@ -53,6 +60,8 @@ class Suite:
         self.plan = plan
         self.folder = folder
         self._ends_s = time.monotonic() + limit_s
+        self._looked_s, self._clock_mhz = -LOOK_S, None
+        self._broken = False
 
     def run(self, names: Sequence[str]) -> bool:
         """Whether every case of these parts is now measured; what is there already is kept."""
@@ -68,21 +77,29 @@ class Suite:
         total, began = len(measured) + len(left), time.monotonic()
         with path.open("a", encoding="utf-8") as out:
             for case in left:
-                if time.monotonic() > self._ends_s:
+                if self._broken or time.monotonic() > self._ends_s:
                     break
-                row = {"case": case, **self._measure(name, case), "clocks": smi().get("clocks.sm")}
+                row = {"case": case, **self._measure(name, case), "clocks": self._clock()}
                 out.write(json.dumps(row) + "\n")
                 out.flush()
                 measured.add(key(case))
         print(f"{name:18} {len(measured):4} of {total:4} cases  {time.monotonic() - began:6.1f} s", flush=True)
         return len(measured) == total
 
+    def _clock(self) -> str | None:
+        """Of the card, read at most every few seconds: to ask the driver takes longer than many a case."""
+        if self.bench.is_gpu and time.monotonic() > self._looked_s + LOOK_S:
+            self._looked_s, self._clock_mhz = time.monotonic(), smi().get("clocks.sm")
+        return self._clock_mhz
+
     def _measure(self, name: str, case: Case) -> Mapping[str, Any]:
         """One case; one that fails is a row that says so, and the suite goes on."""
         try:
             return dict(PARTS[name].measure(self.bench, case))
-        except (RuntimeError, OSError, ValueError) as error:
-            return {"skipped": f"{type(error).__name__}: {str(error).splitlines()[0]}"}
+        except Exception as error:
+            said = (str(error) or "no reason given").splitlines()[0]
+            self._broken = STICKY in said
+            return {"skipped": f"{type(error).__name__}: {said}"}
 
 
 def key(case: Case) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from calibrate.measure.assemble import llama_config
+from calibrate.measure.assemble import AS_SERVED, llama_config
 from calibrate.measure.bench import Bench
 from calibrate.measure.plan import Case, Plan
 from calibrate.measure.shapes import Shape, load_shape
@@ -73,4 +73,4 @@ def build(bench: Bench, shape: Shape, layers: int, rank: int) -> Any:
         torch.set_default_dtype(torch.float32)
     if not rank:
         return model
-    return get_peft_model(model, LoraConfig(r=rank, target_modules=sorted(shape.projections))).eval()
+    return get_peft_model(model, LoraConfig(r=rank, target_modules=sorted(shape.projections)), **AS_SERVED).eval()
