@@ -6,7 +6,6 @@ imported only when asked for, since importing them is a stage of a cold start.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import multiprocessing
 import os
@@ -21,6 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simlora.backends.torch_gpu.ending import die_with_parent
 from simlora.backends.torch_gpu.page_cache import out_of_cache
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from simlora.backends.torch_gpu.batch import Batch
 
 WARM_UP_TOKENS = 16
-PR_SET_PDEATHSIG = 1
-"""``linux/prctl.h``."""
 
 
 class Process:
@@ -269,7 +267,7 @@ def main() -> None:
     """Answer until told to quit, or until whoever asks is gone."""
     pipe_fd, stops_fd, device = sys.argv[1:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent()
+    die_with_parent()
     multiprocessing.current_process().authkey = bytes.fromhex(os.environ["SIMLORA_AUTHKEY"])
     pipe, process = Connection(int(pipe_fd)), Process(socket.socket(fileno=int(stops_fd)), device)
     while True:
@@ -280,12 +278,6 @@ def main() -> None:
         if what == "quit":
             return
         pipe.send(_done(getattr(process, what), how))
-
-
-def _die_with_parent() -> None:
-    """Also in the middle of work, and however the parent ends (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _done(do: Callable[..., Any], how: dict[str, Any]) -> tuple[bool, Any]:
