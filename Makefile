@@ -6,7 +6,12 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-torch check bench
+GPU_PYTHON_VERSION ?= 3.12
+WHEELS_FOR := --only-binary=:all: --implementation cp --python-version $(GPU_PYTHON_VERSION) \
+    $(foreach n,17 24 27 28 31 34,--platform manylinux_2_$(n)_x86_64) --platform manylinux2014_x86_64
+SITE := .gpu-site
+
+.PHONY: help quickstart test test-slow test-torch check bench wheels validate-gpu
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -31,6 +36,27 @@ check: $(VENV)/.installed-dev ## lint, formatting and types
 bench: $(VENV)/.installed-dev ## measure speed against bare SimPy; judges nothing
 	$(BIN)/python -m benchmarks.request_level serverless-lora serverless-llm insta-infer vllm
 	$(BIN)/python -m benchmarks.iteration_level vllm s-lora
+
+wheels: $(BIN)/pip ## download what an image with torch usually lacks, for a GPU machine without network (GPU_PYTHON_VERSION=3.12)
+	@mkdir -p wheels
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check -d wheels $(WHEELS_FOR) \
+	    simpy pydantic tomli-w typer rich joblib
+
+# With a torch that sees a GPU in PYTHON that one is used, with the wheels beside it; else all is installed into .venv.
+# Parts of 8 minutes follow each other (exit code 3: there is more) until all is through or 18 minutes are spent.
+validate-gpu: ## doctor, calibration and validation on this machine's GPU, in at most 18 minutes, into one archive
+	@if $(PYTHON) -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then \
+	    python=$(PYTHON); \
+	    if ls wheels/*.whl >/dev/null 2>&1; then \
+	        $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-compile \
+	            --upgrade --target $(SITE) wheels/*.whl || exit 1; \
+	    fi; \
+	else \
+	    $(MAKE) --no-print-directory $(VENV)/.installed-torch && python=$(BIN)/python || exit 1; \
+	fi; \
+	code=3; while [ $$code -eq 3 ]; do \
+	    PYTHONPATH="$(CURDIR)/$(SITE):$(CURDIR)" $$python -m experiments.validation.on_gpu --minutes 8; code=$$?; \
+	done; exit $$code
 
 $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)

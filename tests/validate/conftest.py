@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 KERNELS = "gemm,attention,transfers,elementwise"
-ENGINE = "process,transformers_step,ipc,assemble"
+ENGINE = "transformers_step,cold_start"
 
 
 def run(module: str, *options: str) -> None:
