@@ -147,12 +147,16 @@ def heading_html(run: Recorded) -> str:
     requests = sum(int(row["requests"]) for row in run.rows)
     points = len({point for _, point in run.scenes})
     counts = [
-        f"{len(run.cells):,} runs",
-        f"{systems} systems" + f" and {variants} variants" * bool(variants),
-        f"{len({scenario for scenario, _ in run.scenes})} scenarios",
-        *([f"{points} sweep points"] if points > 1 else []),
-        f"{len({cell.seed for cell in run.cells})} seeds",
-        f"{requests:,} requests",
+        _counted(len(run.cells), "run"),
+        " and ".join([_counted(systems, "system"), *([_counted(variants, "variant")] if variants else [])]),
+        _counted(len({scenario for scenario, _ in run.scenes}), "scenario"),
+        *([_counted(points, "sweep point")] if points > 1 else []),
+        _counted(len({cell.seed for cell in run.cells}), "seed"),
+        _counted(requests, "request"),
     ]
     question = f'<p class="question">{escape(run.question)}</p>' if run.question else ""
     return f'{question}<p class="counts">{" · ".join(counts)}</p>'
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -60,7 +60,8 @@ def overview(
         axes[f"xaxis{anchor}"] = axis(title, domain=[left, left + wide], anchor=f"y{anchor}", **across)
         up: Spec = {} if as_points else {"rangemode": "tozero"}
         axes[f"yaxis{anchor}"] = axis(label(column), log=as_points, anchor=f"x{anchor}", **up)
-    grouped = {"barmode": "group", "scattermode": "group", "bargap": 0.25, "scattergap": 0.25}
+    beside = {"barmode": "group", "scattermode": "group", "bargap": 0.25, "scattergap": 0.25}
+    grouped = {} if lines else beside
     return {"data": traces, "layout": layout(340, **grouped, **axes)}
 
 

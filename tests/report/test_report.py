@@ -20,6 +20,7 @@ from simlora.errors import ConfigError
 from simlora.plotting.style import BUILT_IN, styles
 from simlora.report import scenes
 from simlora.report.assumptions import Assumption, assumptions, concerns, setting
+from simlora.report.figures import overview
 from simlora.report.look import SYMBOLS
 from simlora.report.page import write_report
 from simlora.report.requests import ABOUT, POINTS, chosen, ttft_over_time
@@ -113,6 +114,15 @@ def test_nothing_in_it_asks_the_network(page: str) -> None:
 def test_the_same_results_give_the_same_bytes(page: str, finished: Path, tmp_path: Path) -> None:
     write_report(finished, tmp_path / "again.html")
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
+
+
+def test_a_swept_number_gives_lines_at_its_values() -> None:
+    rows = [{"system": s, "nodes": n, "ttft_mean_s": 2.0 * n + k} for s in "ab" for n in (4, 1, 2) for k in (0, 1)]
+    drawn = overview(pd.DataFrame(rows), ["ttft_mean_s"], "nodes", styles("ab"), hidden=[])
+    assert [(trace["name"], trace["x"], trace["y"]) for trace in drawn["data"]] == [
+        (system, [1, 2, 4], [2.5, 4.5, 8.5]) for system in "ab"
+    ]
+    assert "scattermode" not in drawn["layout"], "it would move them beside each other"
 
 
 def test_one_scenario_alone(finished: Path, tmp_path: Path) -> None:
