@@ -29,6 +29,7 @@ HANDLE_IN = 0.4
 """Beside each name: its handle, and the space around both."""
 POINTS_PER_IN = 72
 FEW_DECADES = 10**2.5
+SCREEN_DPI = 120
 
 LOOK: Any = {
     "font.family": "DejaVu Sans",
@@ -146,6 +147,13 @@ class Picture(NamedTuple):
                 path.write_bytes(whole.getvalue())
         self.data.to_csv(csv, index=False, float_format="%.9g", lineterminator="\n")
         return pdf, png, csv
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        shown = io.BytesIO()
+        with mpl.rc_context(LOOK):
+            self.figure.savefig(shown, format="png", dpi=SCREEN_DPI, metadata={"Software": None})
+        return shown.getvalue()
 
 
 def canvas(

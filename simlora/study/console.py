@@ -39,7 +39,7 @@ def stderr() -> Console:
     """For what is said on the way."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, force_jupyter=False)  # where progress needs widgets
 
 
 def listing(*columns: str) -> Table:

@@ -48,8 +48,8 @@ def validation_of(out: Path) -> Path:
 
 
 def run_experiment(
-    path: Path,
-    out: Path | None = None,
+    path: str | Path,
+    out: str | Path | None = None,
     sets: Sequence[str] = (),
     jobs: int | None = None,
     dry_run: bool = False,
@@ -62,7 +62,8 @@ def run_experiment(
     a debugger sees the policies; ``fresh``: forget earlier runs; ``stepwise``: one engine step at
     a time. Raises :class:`SimloraError` for input that does not fit, before anything is run.
     """
-    store = Store(out or default_out(path))
+    path = Path(path)
+    store = Store(Path(out or default_out(path)))
     store.check()
     grid = build_grid(read_study(path, [parse_setting(text) for text in sets]))
     traffic = survey(grid)

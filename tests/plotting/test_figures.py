@@ -247,6 +247,12 @@ def test_files_are_the_same_to_the_byte_with_embedded_fonts(tmp_path: Path, summ
     assert written[0][2].read_text().startswith("system,scenario,estimate,low,high")
 
 
+def test_a_notebook_shows_a_picture_as_wide_as_a_screen_wants(summary: pd.DataFrame) -> None:
+    png = cost_bars(summary[summary["cluster.nodes"] == 1])._repr_png_()
+    assert png.startswith(b"\x89PNG")
+    assert int.from_bytes(png[16:20], "big") == 840
+
+
 @pytest.mark.parametrize(("width", "pixels"), [("column", 1005), ("text", 2100)])
 def test_a_picture_is_as_wide_as_said(tmp_path: Path, width: str, pixels: int) -> None:
     phases = pd.DataFrame({"system": ["mine"], "seed": [0], "queue": [1.0], "start-up: a": [1.0], "decode": [2.0]})
