@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from simlora.actions import Demand, Evict, Eviction, Stop
@@ -39,15 +39,25 @@ class RoomMaker:
                 self.evict(self._offloading, self._victims(short_bytes, gpu, keep), keep)
         return wanted_bytes <= place.memory.free_bytes
 
+    def could_make(self, place: Place, wanted_bytes: int, leaving: Collection[Instance]) -> bool:
+        """Whether so much would be free on each GPU of ``place`` if all that may leave did, and those ``leaving``."""
+        if wanted_bytes <= place.memory.free_bytes:
+            return True
+        gpus = place.gpus
+        return all(wanted_bytes <= gpu.memory.free_bytes + self.evictable_bytes(gpu, None, leaving) for gpu in gpus)
+
     @staticmethod
-    def evictable_bytes(gpu: Gpu, keep: Instance) -> int:
-        """What would become free on a GPU if all that policies may evict for the sake of ``keep`` left."""
+    def evictable_bytes(gpu: Gpu, keep: Instance | None, leaving: Collection[Instance] = ()) -> int:
+        """What would become free on a GPU if all that policies may evict left: for ``keep``, or if it is none for a new
+        instance, in whose favour those ``leaving`` end whatever they do."""
         freed_bytes = 0
         for instance in gpu.instances.values():
-            if instance.state is InstanceState.IDLE and not instance.bound and instance is not keep:
+            idle = instance.state is InstanceState.IDLE and not instance.bound and instance is not keep
+            if idle or instance in leaving:
                 freed_bytes += instance.device_bytes
         for process in gpu.backbones.values():
-            if process.loaded and keep.id not in process.mappers and not process.in_use:
+            idle = process.loaded and not process.in_use and (keep is None or keep.id not in process.mappers)
+            if idle or (leaving and all(mapper in leaving for mapper in process.mappers.values())):
                 freed_bytes += process.bytes
         return freed_bytes
 

@@ -54,10 +54,9 @@ class Places:
         place = self._cluster.place_of(placement.gpus)
         if place not in places:
             refuse(self._policy, self._cluster.now_s, f"places {function.id} on {place}, which was not offered")
-        wanted = [place, *(self._cluster.place_of((gpu,)) for gpu in placement.pipeline)]
-        if placement.pipeline and self._engine.estimates.part_bytes(function, len(wanted)) is None:
+        if placement.pipeline and self._engine.estimates.part_bytes(function, 1 + len(placement.pipeline)) is None:
             refuse(self._policy, self._cluster.now_s, f"places {function.id}, which can't be split, in a pipeline")
-        return placement if limit is None or all(self._engine.room.make_slots(p, limit) for p in wanted) else None
+        return placement
 
     def wait(self, function: Function) -> bool:
         """Whether there is no place for it; :meth:`changed` then names it as soon as there may be one."""

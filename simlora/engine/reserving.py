@@ -130,11 +130,22 @@ class Reservations:
     def could_fit(self, instance: Instance, request: QueuedRequest, evictable_bytes: int) -> bool:
         """Whether its GPUs would have room for the rest of its start and a request if so much left each of them."""
         stages, gpu = self.ahead_of(instance), instance.gpu
-        need_bytes = self._stages_bytes(instance.function, instance.backbone, gpu, stages)
-        need_bytes += self.backbone_bytes(instance.backbone, gpu, stages)
-        if not self._in_process:
-            need_bytes += self._estimates.request_bytes(request)
+        need_bytes = self.need_bytes(instance.function, instance.backbone, gpu, stages, (request,))
         return need_bytes <= instance.memory.free_bytes + evictable_bytes
+
+    def need_bytes(
+        self,
+        function: Function | None,
+        backbone: Backbone,
+        gpu: Gpu,
+        stages: Sequence[Stage],
+        work: Sequence[QueuedRequest],
+    ) -> int:
+        """Of the stages, of a backbone that they would be the first to load, and of the first request."""
+        need_bytes = self._stages_bytes(function, backbone, gpu, stages) + self.backbone_bytes(backbone, gpu, stages)
+        if work and not self._in_process:
+            need_bytes += self._estimates.request_bytes(work[0])
+        return need_bytes
 
     @staticmethod
     def _fits_host(stages: Sequence[Stage], gpu: Gpu, container: Container | None) -> bool:

@@ -12,6 +12,7 @@ from simlora.cluster.processes import Container, Instance
 from simlora.engine.checks import refuse
 from simlora.entities import Backbone, Function, QueuedRequest
 from simlora.events import CauseKind, InstanceStarted, InstanceStopped
+from simlora.latency.engines import Stage
 from simlora.views import InstanceState
 
 if TYPE_CHECKING:
@@ -67,32 +68,48 @@ class Starter:
         return True
 
     def cold_start(self, work: Sequence[QueuedRequest], function: Function, why: str) -> bool:
-        """A new instance where the placement policy says, ``work`` bound to it; False if there is no place now."""
+        """A new instance where the placement policy says, ``work`` bound to it; False if there is no place now.
+
+        Nothing ends for its sake before it is known that there would be room for it if all that may leave did.
+        """
         placement = self._engine.places.find(work, function)
         if placement is None:
             return False
         place = self._cluster.place_of(placement.gpus)
-        container = None
-        if placement.container is not None:
-            container = self._cluster.containers.get(placement.container.id)
-        if container is not None and self._taken_whole:
-            self._end_others(container, None)
-        stages = list(self._reservations.missing(() if container is None else (self._first_stage,)))
+        container, stages = self._home(placement)
         owner = None if self._system.sharing == "in-process" else function
-        if not self._reservations.make_room(owner, function.backbone, container, place, stages, work, None):
+        leaving = list(container.instances.values()) if container is not None and self._taken_whole else ()
+        need_bytes = self._reservations.need_bytes(owner, function.backbone, place.gpu, stages, work)
+        if not self._engine.room.could_make(place, need_bytes, leaving):
             return False
         elsewhere = [self._cluster.place_of((gpu,)) for gpu in placement.pipeline]
+        limit = self._system.limits.instances_per_gpu
+        if limit is not None:
+            if not all(self._engine.room.make_slots(one, limit) for one in (place, *elsewhere)):
+                return False
+            container, stages = self._home(placement)
+        if container is not None and self._taken_whole:
+            self._end_others(container, None)
+        if not self._reservations.make_room(owner, function.backbone, container, place, stages, work, None):
+            return False
         if not self._engine.pipelines.make_room(function, elsewhere, work):
             return False
         if container is not None and container.id not in self._cluster.containers:
             # It ended with its last process, to make room.
-            container, stages = None, list(self._reservations.missing(()))
+            container, stages = self._home(placement)
         instance = self.create(owner, function.backbone, place, container, on_demand=True, why=why)
         if elsewhere:
             self._engine.pipelines.form(instance, elsewhere)
         self._reservations.take(instance, stages, work)
         self._engine.server.bring_to_life(instance)
         return not work or self.bind(work, instance)
+
+    def _home(self, placement: Placement) -> tuple[Container | None, list[Stage]]:
+        """The container that it names, if that is there still, and the stages to go through."""
+        container = None
+        if placement.container is not None:
+            container = self._cluster.containers.get(placement.container.id)
+        return container, list(self._reservations.missing(() if container is None else (self._first_stage,)))
 
     # ------------------------------------------------------------------ ahead of demand
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from simlora.actions import Placement
 from simlora.cluster.cluster import Cluster
 from simlora.cluster.processes import Instance
 from simlora.engine.starting import Starter
@@ -137,3 +138,23 @@ def test_an_adapter_that_went_to_the_container_leaves_no_room_there_for_librarie
     }
     record = Scenario("serverless-lora", functions, workload, overrides).run()
     assert record.requests["outcome"].to_pylist() == ["finished", "finished"]
+
+
+def test_nothing_ends_for_a_start_that_could_not_come_about() -> None:
+    """f2 is placed where f0 runs and f1 waits, whose end would not make room; a slot is to be made there, too."""
+    functions = make_functions("llama-2-13b", "llama-2-7b", "llama-2-13b")
+    rows = [(0.0, 0, 100, 2000), (0.0, 1, 100, 5), (30.0, 2, 100, 5)]
+    overrides = {"limits.instances_per_gpu": 2, "preloading": "none", "keepalive": "forever"}
+    scenario = Scenario("insta-infer", functions, make_workload(rows), overrides)
+    simulation = scenario.simulation()
+
+    def anyway(function: Any, places: Sequence[Any], view: Any) -> Placement:
+        idle = list(view.idle_containers.values())
+        return Placement.at(idle[0], idle[0]) if idle else Placement.at(places[0])
+
+    simulation.policies["placement"].place = anyway
+    record = simulation.run()
+    first, second, third = record.requests.to_pylist()
+    assert second["finished_s"] < 30.0 < first["finished_s"] < third["started_s"]
+    ended = [event for event in record.events.to_pylist() if event["kind"] == "instance_stopped"]
+    assert [event["at_s"] for event in ended if event["function"] == "f1"] == [first["finished_s"]]
