@@ -10,6 +10,7 @@ from simlora.cli import (
     importing,
     looking,
     machine,
+    paper,
     policies,
     profile,
     traffic,
@@ -31,6 +32,7 @@ LOOKING = "Looking at results"
 TRAFFIC = "Traffic"
 POLICIES = "Policies"
 HARDWARE = "Hardware"
+PAPER = "The paper"
 
 app.command("init", rich_help_panel=EXPERIMENTS)(experiments.init)
 app.command("run", rich_help_panel=EXPERIMENTS)(experiments.run)
@@ -57,6 +59,7 @@ app.add_typer(importing.app, name="import", rich_help_panel=HARDWARE)
 app.command("validate", rich_help_panel=HARDWARE)(validation.validate)
 app.command("make-model", rich_help_panel=HARDWARE)(weights.make_model)
 app.command("make-adapter", rich_help_panel=HARDWARE)(weights.make_adapter)
+app.command("claims", rich_help_panel=PAPER)(paper.claims)
 
 
 @app.callback(invoke_without_command=True)

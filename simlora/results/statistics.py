@@ -47,6 +47,11 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     return _bootstrap((np.asarray(values, float),), _mean, confidence)
 
 
+def median_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
+    """The median over seeds with its interval: what the seed in the middle shows, whatever a single one does."""
+    return _bootstrap((np.asarray(values, float),), lambda samples: np.median(samples[0], axis=-1), confidence)
+
+
 def paired_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Interval:
     """Mean over seeds of ``a - b``, element i of both being the same seed; real only if it excludes 0.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from simlora.study.console import show, stderr, stdout
 from simlora.study.drawn import model_tables, without_drawn
@@ -12,7 +13,7 @@ from simlora.study.estimate import estimate_minutes
 from simlora.study.experiment import read_study
 from simlora.study.fewest import add_fewest
 from simlora.study.figures import write_figures
-from simlora.study.grid import Cell, Grid, build_grid
+from simlora.study.grid import Cell, Grid, Group, build_grid
 from simlora.study.hashing import cell_key
 from simlora.study.manifest import write_manifest
 from simlora.study.overrides import parse_setting
@@ -20,11 +21,14 @@ from simlora.study.progress import Progress
 from simlora.study.regime import Traffic, regime_table, regimes, survey
 from simlora.study.runner import Runner, default_jobs
 from simlora.study.store import Store
-from simlora.study.summary import write_by_function, write_summary
+from simlora.study.summary import Row, write_by_function, write_summary
 from simlora.study.systems import load_prices
 from simlora.study.tables import tables
 from simlora.study.trust import trust_box
 from simlora.study.worker import Outcome
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 @dataclass(frozen=True)
@@ -75,15 +79,58 @@ def run_experiment(
         unfinished = [c for c in grid.cells if fresh or not store.holds(c, cell_key(c, digests[c.group], stepwise))]
         _announce(grid, unfinished, traffic, jobs or 1)
         return Ran(store.out, written=False)
-    store.create(fresh)
     options = [*(part for text in sets for part in ("--set", text)), *(["--stepwise"] if stepwise else [])]
-    write_manifest(grid, store.out, ["simlora", "run", path.as_posix(), *options])
+    store.create(fresh)
+    finished = complete(grid, store, digests, jobs, options, stepwise)
+    if finished.cells:
+        show(*finished.tables())
+    return Ran(store.out, finished.failed)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The runs of a grid that are finished, written to its results folder with all that is made of them."""
+
+    out: Path
+    cells: list[Cell]
+    rows: list[Row]
+    facts: list[Row]
+    failed: tuple[Outcome, ...]
+
+    def tables(self) -> Iterator[RenderableType]:
+        """What to show of them."""
+        bounds = [cell.system for cell in self.cells if cell.config.evaluation == "relaxation"]
+        yield from tables(without_drawn(self.rows), bounds)
+        yield from model_tables(self.rows)
+        yield trust_box(self.cells, self.facts, validation_of(self.out))
+
+
+def complete(
+    grid: Grid,
+    store: Store,
+    digests: Mapping[Group, str],
+    jobs: int,
+    options: Sequence[str] = (),
+    stepwise: bool = False,
+) -> Finished:
+    """Run what is not finished yet, and write summaries and figures.
+
+    ``digests``: of each workload; ``options``: of the command line that does the same.
+    """
+    write_manifest(grid, store.out, ["simlora", "run", grid.study.document.path.as_posix(), *options])
     with Progress() as progress:
         runner = Runner(store, jobs, stepwise, progress, digests, grid.study.experiment.cell_timeout_s)
         finished = runner.run(grid.cells, "runs")
         finished += add_fewest(grid, finished, runner, stderr().print)
-    _conclude(grid, store, grid.in_order(finished))
-    return Ran(store.out, tuple(runner.failed))
+    cells = grid.in_order(finished)
+    store.keep_only(cells)
+    rows: list[Row] = []
+    facts: list[Row] = []
+    if cells:
+        rows, facts = write_summary(store, cells, load_prices(grid.study.experiment, grid.study.document))
+        write_by_function(store, cells, facts)
+        write_figures(store.out, {one.name: one.base for one in grid.study.experiment.ablation})
+    return Finished(store.out, cells, rows, facts, tuple(runner.failed))
 
 
 def _announce(grid: Grid, unfinished: Sequence[Cell], traffic: Sequence[Traffic], jobs: int) -> None:
@@ -102,15 +149,3 @@ def _announce(grid: Grid, unfinished: Sequence[Cell], traffic: Sequence[Traffic]
     )
     if any(system.fewest for systems in grid.systems.values() for system in systems.values()):
         stdout().print("and the runs that find how few GPUs the always-on systems need")
-
-
-def _conclude(grid: Grid, store: Store, cells: Sequence[Cell]) -> None:
-    store.keep_only(cells)
-    if not cells:
-        return
-    prices = load_prices(grid.study.experiment, grid.study.document)
-    rows, facts = write_summary(store, cells, prices)
-    write_by_function(store, cells, facts)
-    write_figures(store.out, {one.name: one.base for one in grid.study.experiment.ablation})
-    bounds = [cell.system for cell in cells if cell.config.evaluation == "relaxation"]
-    show(*tables(without_drawn(rows), bounds), *model_tables(rows), trust_box(cells, facts, validation_of(store.out)))

@@ -52,7 +52,8 @@ def test_pressure_is_pressure() -> None:
 )
 def test_every_folder_says_how_to_run_it(folder: Path) -> None:
     text = (folder / "README.md").read_text(encoding="utf-8")
-    assert f"experiments/{folder.name}/" in text
+    claims = f"simlora claims --only {folder.name.removeprefix('paper-')}\n"
+    assert f"experiments/{folder.name}/" in text or claims in text
     assert "minute" in text
 
 

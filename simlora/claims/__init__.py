@@ -1,0 +1,1 @@
+"""A paper's claims beside what comes out here: read from ``expected.csv``, found in results, judged by one rule."""
