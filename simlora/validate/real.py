@@ -16,6 +16,8 @@ from simlora.engine.engine import Engine
 from simlora.entities import Backbone, Function
 from simlora.errors import ConfigError
 from simlora.systems.config import SystemConfig
+from simlora.validate.memory import DeviceMemory
+from simlora.validate.reasked import Reasked
 from simlora.workload import Workload
 
 
@@ -46,6 +48,7 @@ class RealRun(Simulation):
         self._models = models
         self._adapters = adapters
         self._device = device
+        self._base_dir = base_dir
         super().__init__(
             system,
             functions=functions,
@@ -74,17 +77,25 @@ class RealRun(Simulation):
     def let_go(self, engine: Engine) -> None:
         """Nobody waits for keep-alive to pass; what is idle ends here."""
 
-    def lateness(self) -> dict[str, float]:
-        """How late events came on the wall clock, in seconds."""
+    def facts(self) -> dict[str, Any]:
+        """How late events came on the wall clock, decisions asked twice, device memory over time: in seconds, bytes."""
         assert isinstance(self.env, WallClock)
-        late = np.asarray(self.env.lateness_s)
-        return {f"lateness_p{q}_s": float(np.quantile(late, q / 100)) if len(late) else 0.0 for q in (50, 99)}
+        late, env = np.asarray(self.env.lateness_s), self.env
+        found: dict[str, Any] = {
+            f"lateness_p{q}_s": float(np.quantile(late, q / 100)) if len(late) else 0.0 for q in (50, 99)
+        }
+        rows = [(env.at_s(at), held) for at, held in self._memory]
+        before = [held for at_s, held in rows if at_s <= 0.0]
+        return found | self._reasked.facts() | {"memory": rows, "memory_before_bytes": min(before, default=0)}
 
     def run(self, horizon_s: float | None = None, progress: Callable[[float], None] | None = None) -> RunRecord:
         """As a simulation's; no process is left behind, whatever happens."""
         backend: Any = self.backend
+        self._reasked = Reasked(self, self._base_dir)
+        watch = DeviceMemory()
         try:
             backend.prepare(self.cluster.every_gpu, self._models if self.system.sharing == "ipc" else ())
             return super().run(horizon_s, progress)
         finally:
+            self._memory = watch.close()
             backend.close()

@@ -87,6 +87,6 @@ def _for_real(cell: Cell, key: str, store: Store, device: str, models: Path) -> 
         record = real.run(cell.settings["horizon_s"])
     except WorkFailedError as error:
         return Outcome(cell, str(error))
-    facts = {**record.facts, "duration_s": cell.settings["workload"]["duration_s"], **real.lateness()}
+    facts = {**record.facts, "duration_s": cell.settings["workload"]["duration_s"], **real.facts()}
     store.put(cell, key, replace(record, facts=facts))
     return Outcome(cell)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simlora.engine import Simulation
-from simlora.policies.base import ROLES, Binds, Foresees, Observes, ObservesArrivals, ObservesServed, PolicyContext
+from simlora.policies.base import ROLES, Foresees
 from simlora.policies.registry import policies_of
-from simlora.systems.config import build_policies
 from simlora.testing.scenario import ROW, Scenario, make_functions, make_workload
 from simlora.testing.strategies import scenarios, traffic, troubled
-from simlora.workload.workload import stream
+from simlora.validate.reasked import Reasked
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 LAW = settings(
@@ -38,68 +36,14 @@ def test_a_second_run_decides_the_same(scenario: Scenario, listen: Callable[[Sim
     assert logs[0] == logs[1]
 
 
-def shadow(simulation: Simulation) -> list[str]:
-    """Fresh policies that are told and asked what the run's own are, at the same moments; questions they part on."""
-    own, parted = simulation.policies, list[str]()
-    fresh = build_policies(simulation.system, Path())
-    for role, policy in fresh.items():
-        if isinstance(policy, Binds):
-            rng = stream(simulation.seed, f"policy/{role}")
-            known = simulation.functions, simulation.estimates, fresh["forecast"], fresh["predictor"]
-            policy.bind(PolicyContext(*known, rng, simulation.rates))
-        if isinstance(policy, Foresees):
-            policy.foresee(simulation.future)
-    for role, method in METHODS:
-        double(own[role], fresh[role], method, parted)
-    for role, policy in own.items():
-        for heard in (ObservesArrivals, ObservesServed):
-            if isinstance(policy, heard):
-                (method,) = (name for name in vars(heard) if name.startswith("observe"))
-                double(policy, fresh[role], method, parted)
-    return parted
-
-
-METHODS = (
-    ("routing", "route"),
-    ("placement", "place"),
-    ("batching", "next_batch"),
-    ("preloading", "plan"),
-    ("rebalancing", "plan"),
-    ("offloading", "victims"),
-    ("adapters", "leaving"),
-    ("preemption", "preempt"),
-    ("keepalive", "keep"),
-    ("scaling", "desired"),
-)
-
-
-def double(own: Any, fresh: Any, method: str, parted: list[str]) -> None:
-    ask, ask_again = getattr(own, method), getattr(fresh, method)
-
-    def both(*question: Any) -> Any:
-        answer, again = ask(*question), ask_again(*question)
-        if repr(answer) != repr(again):
-            parted.append(f"{method}{question[:-1]}: {answer}, again {again}")
-        return answer
-
-    setattr(own, method, both)
-    if isinstance(own, Observes):
-        own_observe, fresh_observe = own.observe, fresh.observe
-
-        def observe(event: Any) -> None:
-            own_observe(event)
-            fresh_observe(event)
-
-        own.observe = observe  # type: ignore[method-assign]
-
-
 @LAW
 @given(scenario=scenarios() | troubled())
 def test_fresh_policies_told_the_same_answer_the_same(scenario: Scenario) -> None:
     simulation = scenario.simulation()
-    parted = shadow(simulation)
+    reasked = Reasked(simulation)
     simulation.run()
-    assert parted == []
+    assert reasked.parted == []
+    assert len(reasked.answer_s) > 0
 
 
 def with_another_future(scenario: Scenario, after_s: float, rows: list[ROW], longer: int) -> Scenario:
@@ -156,9 +100,9 @@ def test_a_policy_that_keeps_count_of_its_own_parts_from_a_fresh_one() -> None:
         return type(keepalive).keep(keepalive, instance, view) if asked[0] % 2 else (("container", view.now_s + 1.0),)
 
     keepalive.keep = less_each_time
-    parted = shadow(simulation)
+    reasked = Reasked(simulation)
     simulation.run()
-    assert parted
+    assert reasked.parted
 
 
 def peeking_at(tokens: int) -> Callable[[Any, Any], Any]:
