@@ -107,3 +107,31 @@ def total_errors(predicted: Results, measured: Results) -> list[Row]:
             row = {"system": system, "scenario": scenario, "total": total, "predicted": ours, "measured": theirs}
             rows.append({**row, "error": relative(ours, theirs)})
     return rows
+
+
+def memory_told(measured: Results, system: str, scenario: str) -> tuple[Floats, Floats]:
+    """(seconds, device bytes of the run by the driver, beyond those before it); empty where no driver told any."""
+    facts = measured.select(system=system, scenario=scenario)[0].facts
+    rows = np.array([row for row in facts["memory"] if row[0] >= 0], dtype=np.float64).reshape(-1, 2)
+    return rows[:, 0], rows[:, 1] - facts["memory_before_bytes"]
+
+
+def accounted(results: Results, system: str, scenario: str, at_s: Floats) -> Floats:
+    """Device bytes of all instances and backbones at these times, as the engine accounts for them."""
+    usage = results.usage(system=system, scenario=scenario)
+    held = usage[(usage.holder != "gpu") & (usage.seed == usage.seed.min())]
+    return np.array([held.device_bytes[(held.from_s <= t) & (t < held.to_s)].sum() for t in at_s], dtype=np.float64)
+
+
+def memory_errors(predicted: Results, measured: Results) -> list[Row]:
+    """One row per system and scenario whose device memory was told: mean bytes over the run, by whom."""
+    rows: list[Row] = []
+    for system, scenario in pairs(measured):
+        at_s, told = memory_told(measured, system, scenario)
+        if not len(told):
+            continue
+        ours, theirs = (accounted(side, system, scenario, at_s).mean() for side in (predicted, measured))
+        values = {"driver_bytes": told.mean(), "accounted_bytes": theirs, "predicted_bytes": ours}
+        row = {"system": system, "scenario": scenario, **values}
+        rows.append({**row, "error": relative(theirs, told.mean()), "samples": len(told)})
+    return rows

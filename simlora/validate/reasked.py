@@ -78,7 +78,7 @@ class Reasked:
             own.observe = observe  # type: ignore[method-assign]
 
     def facts(self) -> dict[str, Any]:
-        """How many were asked, the first that parted, seconds of an answer."""
+        """How many were asked and parted, the first of those, seconds of an answer."""
         taken = np.asarray(self.answer_s)
         seconds = {f"answer_p{q}_s": float(np.quantile(taken, q / 100)) if len(taken) else 0.0 for q in (50, 99)}
-        return {"answers": len(taken), "answers_parted": self.parted[:10], **seconds}
+        return {"answers": len(taken), "answers_parted": len(self.parted), "parted": self.parted[:10], **seconds}

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from simlora.backends.base import WorkFailedError
-from simlora.errors import ConfigError
+from simlora.errors import ConfigError, SimloraError
 from simlora.results.load import load
 from simlora.study.console import stderr
 from simlora.study.experiment import read_study
@@ -85,7 +84,7 @@ def _for_real(cell: Cell, key: str, store: Store, device: str, models: Path) -> 
     try:
         real = RealRun(**parts, models=folders, adapters=adapters, device=device)
         record = real.run(cell.settings["horizon_s"])
-    except WorkFailedError as error:
+    except (SimloraError, RuntimeError) as error:
         return Outcome(cell, str(error))
     facts = {**record.facts, "duration_s": cell.settings["workload"]["duration_s"], **real.facts()}
     store.put(cell, key, replace(record, facts=facts))
