@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from simlora.study.console import stderr
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
+
+ASKED_EVERY_S = 1.0
 
 
 class Progress:
@@ -44,10 +48,25 @@ class Progress:
         self._finished += 1
         self._show(self._finished)
 
-    def within(self, duration_s: float) -> Callable[[float], None]:
-        """For a run in this process: moves the bar with its simulated time."""
-        before = self._finished
-        return lambda now_s: self._show(before + min(now_s / duration_s, 1.0))
+    def within(self, share: float) -> None:
+        """So much is done of the runs under way, in runs."""
+        self._show(self._finished + share)
+
+    @contextmanager
+    def following(self, share: Callable[[], float]) -> Iterator[None]:
+        """While inside, ask every second what is done of the runs under way, where anybody looks."""
+        over = threading.Event()
+
+        def follow() -> None:
+            while not over.wait(ASKED_EVERY_S):
+                self.within(share())
+
+        if self._bars.console.is_terminal:
+            threading.Thread(target=follow, daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
 
     def _show(self, completed: float) -> None:
         if self._task is not None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import resource_tracker
 
 from simlora.errors import ConfigError
@@ -18,8 +19,8 @@ from simlora.study.grid import Cell, Group
 from simlora.study.hashing import cell_key
 from simlora.study.progress import Progress
 from simlora.study.store import Store
-from simlora.study.watch import end_with, running, take_notes
-from simlora.study.worker import Outcome, Terms, run_cell
+from simlora.study.watch import end_with, running, shares_done, take_notes
+from simlora.study.worker import Outcome, Terms, of_a_run, run_cell
 
 Keyed = tuple[Cell, str]
 
@@ -66,7 +67,11 @@ class Runner:
 
     def _unless_interrupted(self, pending: Sequence[Keyed]) -> Iterator[Outcome]:
         try:
-            yield from self._elsewhere(pending) if self.jobs else self._here(pending)
+            if not self.jobs:
+                yield from self._here(pending)
+                return
+            with self.progress.following(partial(shares_done, self.store.out)):
+                yield from self._elsewhere(pending)
         except KeyboardInterrupt:
             raise Interrupted(", ".join(running(*note) for note in take_notes(self.store.out).items())) from None
 
@@ -76,8 +81,7 @@ class Runner:
 
     def _here(self, pending: Sequence[Keyed]) -> Iterator[Outcome]:
         for cell, key in pending:
-            advance = self.progress.within(cell.settings["workload"]["duration_s"])
-            yield run_cell(cell, key, self._terms, advance)
+            yield run_cell(cell, key, self._terms, of_a_run(cell, self.progress.within))
 
     def _elsewhere(self, pending: Sequence[Keyed]) -> Iterator[Outcome]:
         """Of a pool that broke as one of its workers died, what was running is tried alone, and the rest goes on."""

@@ -1,4 +1,5 @@
-"""A note of the run that a process is at and of the line it has reached, read when it has died or was interrupted.
+"""A note of the run that a process is at: how far it is, and the line it has reached, read when it has died or was
+interrupted.
 
 It lies beside the results, so that neither the end of the process nor that of its parent loses it.
 """
@@ -9,9 +10,9 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from simlora.study.grid import Cell
@@ -36,8 +37,8 @@ def end_with(parent: int) -> None:
 
 
 @contextmanager
-def watched(cell: Cell, out: Path) -> Iterator[None]:
-    """While inside, note every second where this process is.
+def watched(cell: Cell, out: Path) -> Iterator[Callable[[float], None]]:
+    """While inside, note every second where this process is, and the share of the run that it last said was done.
 
     The note stays if what is inside is interrupted. Raises :class:`ConfigError` where nothing can be written.
     """
@@ -45,20 +46,20 @@ def watched(cell: Cell, out: Path) -> Iterator[None]:
     with one_message(out):
         note.parent.mkdir(parents=True, exist_ok=True)
         _write(note, str(cell.folder))
-    over, observed = threading.Event(), threading.get_ident()
+    over, observed, done = threading.Event(), threading.get_ident(), [0.0]
 
     def watch() -> None:
         while True:
             here = place(sys._current_frames()[observed], Path(cell.base_dir))
             with suppress(OSError):  # the run itself will tell, where it writes more than this
-                _write(note, f"{cell.folder}\n{here}")
+                _write(note, f"{cell.folder}\n{here}\n{done[0]}")
             if over.wait(LOOK_S):
                 return
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        yield
+        yield partial(done.__setitem__, 0)
     except BaseException:
         over.set()
         raise
@@ -78,10 +79,19 @@ def take_notes(out: Path) -> dict[Path, str]:
     found: dict[Path, str] = {}
     for note in sorted((out / NOTES).glob("*")):
         if not note.suffix:
-            folder, _, line = note.read_text(encoding="utf-8").partition("\n")
+            folder, line, *_ = [*note.read_text(encoding="utf-8").split("\n"), ""]
             found[Path(folder)] = line
         note.unlink(missing_ok=True)
     return found
+
+
+def shares_done(out: Path) -> float:
+    """Of all runs under way, in runs: two that are half done are one."""
+    done = 0.0
+    for note in sorted((out / NOTES).glob("*")):
+        with suppress(OSError, ValueError, IndexError):  # it ends meanwhile, or has said nothing yet
+            done += float(note.read_text(encoding="utf-8").split("\n")[2])
+    return done
 
 
 def running(folder: Path, line: str) -> str:

@@ -76,10 +76,16 @@ class Terms:
 def run_cell(cell: Cell, key: str, terms: Terms, progress: Callable[[float], None] | None = None) -> Outcome:
     """Simulate a cell and keep its record; an error of one cell is its outcome and stops no other."""
     try:
-        with watched(cell, terms.out):
-            return _run(cell, key, terms, progress)
+        with watched(cell, terms.out) as done:
+            return _run(cell, key, terms, progress or of_a_run(cell, done))
     except SimloraError as error:
         return Outcome(cell, str(error), fatal=True)
+
+
+def of_a_run(cell: Cell, done: Callable[[float], None]) -> Callable[[float], None]:
+    """What takes a run's simulated time and says which share of the run that is."""
+    duration_s = cell.settings["workload"]["duration_s"]
+    return lambda now_s: done(min(now_s / duration_s, 1.0))
 
 
 def _run(cell: Cell, key: str, terms: Terms, progress: Callable[[float], None] | None) -> Outcome:

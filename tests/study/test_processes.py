@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from simlora.study import watch
+from simlora.study.experiment import read_study
+from simlora.study.grid import build_grid
 from simlora.study.run import run_experiment
 from simlora.study.summary import read_rows
+from simlora.study.worker import of_a_run
 
 CAUSES = ("frozenset(), init", "frozenset({CauseKind.STARTED, CauseKind.ARRIVED}), init")
 IMPORTS = ("import study_helper", "import os\n\nimport study_helper\nfrom simlora.events import CauseKind")
@@ -99,3 +105,19 @@ def test_an_error_is_at_the_users_own_line_in_a_simpy_process_or_not(ill, policy
     error = failed(run(folder, jobs=0, sets=["seeds=1"]))["mine", 0]
     assert error.startswith(f"study_policies.py:{line}: AttributeError: ")
     assert error.endswith("(in 'self.total += 1')")
+
+
+def test_how_far_runs_under_way_are_is_noted_beside_the_results(folder, monkeypatch):
+    monkeypatch.setattr(watch, "LOOK_S", 0.01)
+    cell, out = build_grid(read_study(folder.file)).cells[0], folder.path / "out"
+    assert watch.shares_done(out) == 0.0
+    with watch.watched(cell, out) as done:
+        say = of_a_run(cell, done)
+        say(cell.settings["workload"]["duration_s"] / 4)
+        while watch.shares_done(out) != 0.25:
+            time.sleep(0.01)
+        say(1e9)
+        while watch.shares_done(out) != 1.0:
+            time.sleep(0.01)
+        assert [*watch.take_notes(out)] == [cell.folder]
+    assert watch.shares_done(out) == 0.0
