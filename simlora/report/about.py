@@ -96,6 +96,7 @@ def again_html(run: Recorded) -> str:
         *([f"{run.command}    # simlora {run.environment.get('simlora')}"] if run.experiment else []),
         f"simlora compare {folder}",
         f"simlora explain {folder} --request 0 {' '.join(which)}",
+        f"simlora timeline {folder} {' '.join(which)} --out trace.json",
         f"simlora report {folder}",
     ]
     parts = [listing_html("\n".join(lines))]
