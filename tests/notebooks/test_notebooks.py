@@ -14,6 +14,7 @@ SMALL = {
     "1-first-replay": "HOURS = 0.5",
     "2-your-own-policy": "SEEDS, HOURS, JOBS = 2, 0.5, 0",
     "3-calibrate-and-validate": "SECONDS = 20.0",
+    "4-paper-and-simulation": "SEEDS, HOURS, JOBS = 2, 0.1, 0",
     "5-capacity-planning": "SEEDS, HOURS, RATES, JOBS = 2, 0.1, [0.2, 1], 0",
 }
 TORCH = ("3-calibrate-and-validate",)
