@@ -7,7 +7,7 @@ kept up to date as it changes, so that looking costs what is looked at and not t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -96,6 +96,8 @@ class GpuView(Protocol):
 
     @property
     def instances(self) -> Mapping[int, InstanceView]: ...
+    @property
+    def containers(self) -> Mapping[int, ContainerView]: ...
     @property
     def backbones(self) -> Mapping[Backbone, BackboneView]: ...
 
@@ -266,6 +268,10 @@ class ClusterView(Protocol):
         """Containers in which nothing runs or starts for work; pre-loads may be under way in them."""
         ...
 
+    def changed_since(self, mark: int) -> tuple[int, Sequence[GpuView]]:
+        """A mark for the next time, and the GPUs on which anything may have changed since ``mark``; since 0, all."""
+        ...
+
     def places(self, gpus: int) -> Sequence[PlaceView]:
         """Where an instance on so many GPUs can go: each GPU, or blocks of GPUs of one node, none in two of them."""
         ...
@@ -292,8 +298,3 @@ def pinned_adapters(at: InstanceView) -> dict[Function, None]:
     """Adapters that can't leave an engine now: in use by its running batch, or on their way."""
     loading = at.loading
     return {function: None for function, users in at.adapters.items() if users or function in loading}
-
-
-def by_index(instances: Iterable[InstanceView]) -> list[InstanceView]:
-    """Instances in the order of their ids: the tie-break every ``min`` should end with."""
-    return sorted(instances, key=lambda instance: instance.id)

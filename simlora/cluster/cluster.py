@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 
 import simpy
 
@@ -53,6 +54,9 @@ class Cluster:
         self._place_of: dict[tuple[int, ...], Place] = {}
         for reserved in self.every_gpu[:reserved_gpus]:
             reserved.reserved = True
+        self._changes: dict[Gpu, int] = {}
+        self._mark = 0
+        self.touch(self.every_gpu)
         self.nodes: list[Node] = list(self.every_node)
         self.gpus: list[Gpu] = list(self.every_gpu)
 
@@ -111,6 +115,10 @@ class Cluster:
             found = self._places[gpus] = tuple(there)
         return found
 
+    def changed_since(self, mark: int) -> tuple[int, Sequence[Gpu]]:
+        latest_first = reversed(self._changes.items())
+        return self._mark, [gpu for gpu, _ in takewhile(lambda change: change[1] > mark, latest_first)]
+
     def instances_of(self, function: Function) -> Mapping[int, Instance]:
         return self._instances[function]
 
@@ -128,6 +136,13 @@ class Cluster:
         return waiting + sum(i.bound + len(i.running) for i in self._instances[function].values())
 
     # ------------------------------------------------------------------ what the engine does
+
+    def touch(self, gpus: Sequence[Gpu]) -> None:
+        """What is on these GPUs, or the state of it, is about to change."""
+        for gpu in gpus:
+            self._mark += 1
+            self._changes.pop(gpu, None)
+            self._changes[gpu] = self._mark
 
     def every_place(self, gpus: int) -> Sequence[Place]:
         """Also those of which a GPU is lost."""
@@ -158,12 +173,14 @@ class Cluster:
         """A new, empty container."""
         container = Container(self._next_id("container"), place, limit_bytes)
         self.containers[container.id] = container
+        self.touch(place.gpus)
         for gpu in place.gpus:
             gpu.containers[container.id] = container
         return container
 
     def remove_container(self, container: Container) -> None:
         """The container ends; it must be empty."""
+        self.touch(container.gpus)
         del self.containers[container.id]
         for gpu in container.gpus:
             del gpu.containers[container.id]
@@ -178,6 +195,7 @@ class Cluster:
         instance = Instance(self._next_id("instance"), function, backbone, container, ordinal)
         instance.pipeline = pipeline
         container.instances[instance.id] = instance
+        self.touch(container.gpus)
         for gpu in container.gpus:
             gpu.instances[instance.id] = instance
         for served in (function,) if function is not None else self.functions:
@@ -189,6 +207,7 @@ class Cluster:
         """The process ends."""
         instance.state = InstanceState.STOPPED
         del instance.container.instances[instance.id]
+        self.touch(instance.gpus)
         for gpu in instance.gpus:
             del gpu.instances[instance.id]
         for served in (instance.function,) if instance.function is not None else self.functions:
@@ -198,12 +217,14 @@ class Cluster:
         """A backbone process at ``place``, not yet loaded, ``size_bytes`` of each GPU taken."""
         place.memory.take(size_bytes)
         process = BackboneProcess(self._next_id("backbone"), place, backbone, size_bytes, self._env.now)
+        self.touch(place.gpus)
         for gpu in place.gpus:
             gpu.backbones[backbone] = process
         return process
 
     def remove_backbone(self, process: BackboneProcess) -> None:
         """The backbone process ends and its memory is free."""
+        self.touch(process.place.gpus)
         for gpu in process.place.gpus:
             del gpu.backbones[process.backbone]
         process.place.memory.give(process.bytes)

@@ -74,6 +74,7 @@ class Batches:
         self._reservations.release_bound(instance, request)
         instance.queue.remove(request)
         instance.bound -= 1
+        self._cluster.touch(instance.gpus)
         self._cluster.count_bound(request.function, -1)
 
     def forsake(self, instance: Instance) -> list[QueuedRequest]:
@@ -85,6 +86,7 @@ class Batches:
         instance.give_kv(instance.kv_bytes)
         instance.held.clear()
         instance.held_bound_bytes = instance.bound = 0
+        self._cluster.touch(instance.gpus)
         instance.queue = Queues()
         instance.running.clear()
         instance.prefilling.clear()

@@ -61,6 +61,7 @@ class Migrations:
         self._batch.unbind(source, request)
         to.queue.push(request)
         to.bound += 1
+        self._cluster.touch(to.gpus)
         self._cluster.count_bound(request.function, 1)
         self._cluster.idle_containers.pop(to.container.id, None)
         self._engine.server.rouse(to)

@@ -46,6 +46,7 @@ class Starter:
                 record.bound_s[request.index] = now_s
         cluster.count_bound(work[0].function, len(work))
         instance.bound += len(work)
+        cluster.touch(instance.gpus)
         cluster.idle_containers.pop(instance.container.id, None)
         if self._taken_whole and len(instance.container.instances) > 1:
             self._end_others(instance.container, instance)

@@ -25,6 +25,7 @@ class Usage:
 
     def account(self, instance: Instance) -> None:
         """Up to now. A pre-load into a container that is there anyway counts as idle, a helper as what it helps."""
+        self._cluster.touch(instance.gpus)
         now_s, pipeline = self._env.now, instance.pipeline
         if now_s > instance.since_s:
             state = STATE[instance.state if pipeline is None else pipeline.main.state]
@@ -49,6 +50,7 @@ class Usage:
 
     def account_backbone(self, process: BackboneProcess) -> None:
         """Up to now: starting until loaded if somebody waits for it, busy while a mapper's batch runs."""
+        self._cluster.touch(process.place.gpus)
         now_s = self._env.now
         if now_s > process.since_s:
             state = BUSY if process.active else IDLE

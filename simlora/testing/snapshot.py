@@ -78,7 +78,8 @@ class Snapshot:
     ) -> FrozenGpu:
         """``beside``: a GPU behind whose PCIe switch it is, too."""
         switch = beside.switch if beside is not None else []
-        gpu = FrozenGpu(len(self._gpus), node, capacity_bytes, self._mapping(), self._mapping(), switch, reserved, kind)
+        there = self._mapping(), self._mapping(), self._mapping()
+        gpu = FrozenGpu(len(self._gpus), node, capacity_bytes, *there, switch, reserved, kind)
         switch.append(gpu)
         self._gpus.append(gpu)
         self._node_gpus[node.index].append(gpu)
@@ -99,6 +100,8 @@ class Snapshot:
         """``others``: the further GPUs of its place."""
         container = FrozenContainer(len(self._containers), (gpu, *others), free_bytes, self._mapping())
         self._containers[container.id] = container
+        for one in container.gpus:
+            self._put(one.containers, container.id, container)
         return container
 
     def add_instance(
@@ -201,6 +204,9 @@ class Snapshot:
     @property
     def gpus(self) -> Sequence[FrozenGpu]:
         return tuple(self._gpus)
+
+    def changed_since(self, mark: int) -> tuple[int, Sequence[FrozenGpu]]:
+        return 0, self.gpus
 
     def places(self, gpus: int) -> Sequence[FrozenPlace]:
         firsts = ((node, first) for node in self._node_gpus for first in range(0, len(node) - gpus + 1, gpus))

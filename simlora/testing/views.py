@@ -69,6 +69,7 @@ class FrozenGpu:
     capacity_bytes: int
     instances: Mapping[int, FrozenInstance]
     backbones: Mapping[Backbone, FrozenBackbone]
+    containers: Mapping[int, FrozenContainer]
     switch: list[FrozenGpu]
     reserved: bool = False
     kind: str = "l40s"

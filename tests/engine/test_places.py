@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from pandas.testing import assert_frame_equal
 
 from simlora.cluster.config import ClusterConfig
@@ -17,6 +17,8 @@ from simlora.engine.reserving import Reservations
 from simlora.engine.starting import Starter
 from simlora.entities import Function
 from simlora.policies.placement.by_room import Placing
+from simlora.policies.preloading.containers import IdleContainers
+from simlora.policies.preloading.room import Room
 from simlora.testing.scenario import Scenario, make_functions, make_workload
 from simlora.testing.steps import ConstantSteps
 from simlora.testing.strategies import scenarios
@@ -94,6 +96,40 @@ def crowded() -> Scenario:
     functions = make_functions(*["llama-2-7b", "llama-2-13b"] * 4)
     cluster = ClusterConfig(nodes=1, gpus_per_node=2)
     return Scenario("serverless-lora", functions, make_workload(rows, 2_048), cluster=cluster)
+
+
+@pytest.mark.usefixtures("no_hang")
+@settings(LAW, max_examples=40)
+@given(scenario=scenarios())
+@example(scenario=crowded())
+def test_what_is_kept_in_order_is_what_a_search_of_all_finds(scenario: Scenario) -> None:
+    kept_place, kept_container = Placing._kept_best_place, IdleContainers.best
+
+    def place(self: Placing, function: Function, places: Any, view: Any, rank: Any) -> Any:
+        found = kept_place(self, function, places, view, rank)
+        assert found is self._best_place(function, places, rank)
+        return found
+
+    def container(self: IdleContainers, function: Function, room: Room) -> Any:
+        wide = [c for c in self.view.idle_containers.values() if len(c.gpus) == function.backbone.tensor_parallel]
+        keys = {
+            c.id: (
+                not room.fits(function, c),
+                function.backbone not in c.gpu.backbones,
+                room.processes(c),
+                -c.gpu.free_bytes,
+                c.id,
+            )
+            for c in wide
+        }
+        found = kept_container(self, function, room)
+        assert (found and found.id) == min(keys, key=lambda id_: keys[id_], default=None)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Placing, "_kept_best_place", place)
+        patch.setattr(IdleContainers, "best", container)
+        scenario.run()
 
 
 def tried(answer: Callable[[bool], bool]) -> tuple[Any, int]:

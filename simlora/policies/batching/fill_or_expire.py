@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
@@ -13,7 +14,7 @@ from simlora.policies.base import PolicyContext
 from simlora.policies.batching.admission import WAIT, admit_to_empty
 from simlora.policies.estimates import Estimates
 from simlora.policies.registry import register
-from simlora.views import ClusterView, InstanceView, ReadyQueues
+from simlora.views import ClusterView, InstanceView, PlaceView, ReadyQueues
 
 DelayRule = Literal["literal", "slack", "clamped"]
 UNBOUNDED = 1 << 62
@@ -53,6 +54,7 @@ class FillOrExpire:
     clamp_low_s: float = 0.05
     clamp_high_s: float = 0.25
     _estimates: Estimates = field(init=False, repr=False, compare=False)
+    _measured: tuple[Sequence[PlaceView], int] = field(init=False, repr=False, compare=False, default=((), 0))
     _rules: dict[Function, _Rule] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -131,15 +133,21 @@ class FillOrExpire:
         slo_s = function.slo_ttft_s
         by_slo = max(1, math.floor((slo_s - t0_s) / alpha_s) + 1) if alpha_s > 0 else UNBOUNDED
         fixed_bytes = sum(self._estimates.stage_device_bytes(function, stage) for stage in self._estimates.stages)
-        places = view.places(function.backbone.tensor_parallel)
+        capacity_bytes = self._largest_bytes(view.places(function.backbone.tensor_parallel))
         rule = _Rule(
             t0_s=t0_s,
             alpha_s=alpha_s,
             slo_s=slo_s,
             size=min(by_slo, self.max_batch or by_slo),
             literal_delay_s=max(0.0, slo_s - t0_s - alpha_s * (by_slo - 1)),
-            room_bytes=max((place.gpu.capacity_bytes for place in places), default=0) - fixed_bytes,
+            room_bytes=capacity_bytes - fixed_bytes,
         )
-        if places:  # else all that could hold it are lost
+        if capacity_bytes:  # else all that could hold it are lost
             self._rules[function] = rule
         return rule
+
+    def _largest_bytes(self, places: Sequence[PlaceView]) -> int:
+        """Of a GPU of these places, which are the same for many functions; 0 if there are none."""
+        if places is not self._measured[0]:
+            self._measured = places, max((place.gpu.capacity_bytes for place in places), default=0)
+        return self._measured[1]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from simlora.actions import Placement
 from simlora.entities import Backbone, Function
 from simlora.policies.base import Forecast, PolicyContext
 from simlora.policies.estimates import Estimates
+from simlora.policies.ranking import Ranking
 from simlora.policies.registry import register
 from simlora.views import ClusterView, ContainerView, GpuView, InstanceState, InstanceView, PlaceView
 
 NOTHING: Mapping[str, int] = {}
+Rank = Callable[[GpuView], tuple[float, ...]]
+Key = tuple[bool, tuple[float, ...], int]
 
 
 def idle_bytes(instances: Mapping[int, InstanceView]) -> int:
@@ -43,6 +46,24 @@ def in_use(gpu: GpuView) -> bool:
     return any(i.bound or i.state is not InstanceState.IDLE for i in gpu.instances.values())
 
 
+class _Kept:
+    """Places for functions of one kind in order, as far as they have not changed."""
+
+    __slots__ = ("_mark", "_number", "places", "ranking", "view")
+
+    def __init__(self, view: ClusterView, places: Sequence[PlaceView]) -> None:
+        self.view = view
+        self.places = places
+        self.ranking = Ranking()
+        self._number = {gpu.index: number for number, place in enumerate(places) for gpu in place.gpus}
+        self._mark = 0
+
+    def changed(self) -> Iterable[int]:
+        """The numbers of the places of which a GPU has changed since this was last asked."""
+        self._mark, gpus = self.view.changed_since(self._mark)
+        return dict.fromkeys(self._number[gpu.index] for gpu in gpus if gpu.index in self._number)
+
+
 @dataclass
 class Placing:
     """What the placements share: room for the start-up stages and for the KV of a first request.
@@ -53,6 +74,7 @@ class Placing:
     headroom_bytes: int = 1_000_000_000
     _estimates: Estimates = field(init=False, repr=False, compare=False)
     _forecast: Forecast = field(init=False, repr=False, compare=False)
+    _kept: dict[tuple[Backbone, int], _Kept] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.headroom_bytes < 0:
@@ -69,22 +91,47 @@ class Placing:
         """Whether there would be room if what is idle there left, without which no place has this GPU."""
         return self._need_bytes(function, gpu) <= reclaimable_bytes(gpu, function.backbone)
 
-    def _best_place(
-        self, function: Function, places: Sequence[PlaceView], rank: Callable[[GpuView], tuple[float, ...]]
-    ) -> PlaceView | None:
+    def _best_place(self, function: Function, places: Sequence[PlaceView], rank: Rank) -> PlaceView | None:
         """The least by ``rank`` of the places that fit now, else of those that would if what is idle left.
 
         Of a place with several GPUs the one that ranks last counts.
         """
-        best_first = sorted(places, key=lambda place: (max(map(rank, place.gpus)), place.gpu.index))
-        need = [(place, self._need_bytes(function, place.gpu)) for place in best_first]
-        for place, need_bytes in need:
-            if all(need_bytes <= gpu.free_bytes for gpu in place.gpus):
-                return place
-        for place, need_bytes in need:
-            if self._could_fit(need_bytes, place, function.backbone):
-                return place
+        best: PlaceView | None = None
+        best_key: Key | None = None
+        for place in places:
+            key = self._key(function, place, rank)
+            if key is not None and (best_key is None or key < best_key):
+                best, best_key = place, key
+        return best
+
+    def _key(self, function: Function, place: PlaceView, rank: Rank) -> Key | None:
+        need_bytes = self._need_bytes(function, place.gpu)
+        fits = all(need_bytes <= gpu.free_bytes for gpu in place.gpus)
+        if fits or self._could_fit(need_bytes, place, function.backbone):
+            return not fits, max([rank(gpu) for gpu in place.gpus]), place.gpu.index
         return None
+
+    def _kept_best_place(
+        self, function: Function, places: Sequence[PlaceView], view: ClusterView, rank: Rank
+    ) -> PlaceView | None:
+        """The same, where ``rank`` follows from what is on a GPU and from the function's backbone alone.
+
+        Of places for functions of one kind only those are looked at where something has changed since the last time.
+        """
+        if places is not view.places(function.backbone.tensor_parallel):
+            return self._best_place(function, places, rank)
+        kind = function.backbone, function.adapter_shard_bytes
+        kept = self._kept.get(kind)
+        if kept is None or kept.view is not view or kept.places is not places:
+            kept = self._kept[kind] = _Kept(view, places)
+        for number in kept.changed():
+            key = self._key(function, places[number], rank)
+            if key is None:
+                kept.ranking.drop(number)
+            else:
+                kept.ranking.put(number, key)
+        first = kept.ranking.first()
+        return places[first] if first is not None else None
 
     @staticmethod
     def _could_fit(need_bytes: int, place: PlaceView, backbone: Backbone) -> bool:
@@ -98,7 +145,7 @@ class MostFree(Placing):
     """A new container on the GPU with the most free memory; ties go to the lowest index. The usual default."""
 
     def place(self, function: Function, places: Sequence[PlaceView], view: ClusterView) -> Placement | None:
-        place = self._best_place(function, places, lambda gpu: (-gpu.free_bytes,))
+        place = self._kept_best_place(function, places, view, lambda gpu: (-gpu.free_bytes,))
         return Placement.at(place) if place is not None else None
 
 
@@ -128,10 +175,11 @@ class BackboneAffinity(Placing):
             crowded = busy >= self.busy_bound
             return (crowded, busy if crowded else 0, not resident, busy, -gpu.free_bytes)
 
-        place = self._best_place(function, places, rank)
+        place = self._kept_best_place(function, places, view, rank)
         if place is None:
             return None
-        idle = [container for container in view.idle_containers.values() if container.gpus == place.gpus]
+        there = (container for id_, container in place.gpu.containers.items() if id_ in view.idle_containers)
+        idle = [container for container in there if container.gpus == place.gpus]
         return Placement.at(place, min(idle, key=lambda c: (self._worth(c, view.now_s), c.id), default=None))
 
     def _worth(self, container: ContainerView, now_s: float) -> float:
@@ -159,7 +207,7 @@ class IdleContainerFirst(Placing):
             fits = self._need_bytes(function, container.gpu) <= least_free_bytes(container) + held_bytes
             if fits and any(place.gpus == container.gpus for place in places):
                 return Placement.at(container, container)
-        freest = self._best_place(function, places, lambda gpu: (-gpu.free_bytes,))
+        freest = self._kept_best_place(function, places, view, lambda gpu: (-gpu.free_bytes,))
         return Placement.at(freest) if freest is not None else None
 
 

@@ -24,6 +24,14 @@ class Rates(dict[Function, float]):
     def __init__(self, forecast: Forecast, now_s: float) -> None:
         self._forecast = forecast
         self._now_s = now_s
+        self._of_all: dict[Backbone, float] = {}
+
+    def of_all(self, siblings: Sequence[Function]) -> float:
+        """The sum over all functions of a backbone."""
+        backbone = siblings[0].backbone
+        if backbone not in self._of_all:
+            self._of_all[backbone] = sum(self[function] for function in siblings)
+        return self._of_all[backbone]
 
     def __missing__(self, function: Function) -> float:
         rate_per_s = self[function] = self._forecast.rate_per_s(function, self._now_s)
@@ -118,8 +126,9 @@ class Knapsack(ABC):
         return stage in self._estimates.shared_stages and function.backbone not in gpu.backbones
 
     def _value(self, function: Function, stage: str, gpu: GpuView, rates: Rates) -> float:
-        users = self._siblings[function.backbone] if self._loads_for_all(function, stage, gpu) else (function,)
-        return sum(rates[user] for user in users) * self._estimates.stage_s(function, stage, gpu)
+        for_all = self._loads_for_all(function, stage, gpu)
+        rate_per_s = rates.of_all(self._siblings[function.backbone]) if for_all else rates[function]
+        return rate_per_s * self._estimates.stage_s(function, stage, gpu)
 
     def _missing(self, instance: InstanceView | None) -> Iterator[str]:
         done: Mapping[str, int] = IN_CONTAINER if instance is None else instance.done

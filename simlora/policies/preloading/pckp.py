@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from simlora.actions import Start
-from simlora.entities import Function
+from simlora.policies.preloading.containers import IdleContainers
 from simlora.policies.preloading.knapsack import Knapsack, Lacking, Rates
 from simlora.policies.preloading.room import Room
 from simlora.policies.registry import register
@@ -37,6 +37,7 @@ class Pckp(Knapsack):
     """
 
     min_density: float = 0.0
+    _idle: IdleContainers | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,23 +73,12 @@ class Pckp(Knapsack):
     def _targets(self, lacking: Sequence[Lacking], view: ClusterView, room: Room) -> dict[int, _Target]:
         """Where each function can go on."""
         targets: dict[int, _Target] = {}
+        if self._idle is None or self._idle.view is not view:
+            self._idle = IdleContainers(view)
+        idle = self._idle
+        idle.begin(room)
         for one in lacking:
-            container = one.partial.container if one.partial else self._container(one.function, view, room)
+            container = one.partial.container if one.partial else idle.best(one.function, room)
             if container is not None:
-                if one.partial is None:
-                    room.add_process(container)
                 targets[one.function.index] = _Target(one, container, self._missing(one.partial))
         return targets
-
-    def _container(self, function: Function, view: ClusterView, room: Room) -> ContainerView | None:
-        best: ContainerView | None = None
-        best_key: tuple[bool, bool, int, int, int] | None = None
-        for container in view.idle_containers.values():
-            gpu = container.gpu
-            if len(container.gpus) != function.backbone.tensor_parallel:
-                continue
-            absent = function.backbone not in gpu.backbones
-            key = (not room.fits(function, container), absent, room.processes(container), -gpu.free_bytes, container.id)
-            if best_key is None or key < best_key:
-                best, best_key = container, key
-        return best

@@ -8,7 +8,6 @@ from typing import Any
 from simlora.actions import Demand, Evict, EvictBackbone, Eviction, Stop
 from simlora.testing.contracts.base import PolicyContract, is_free, unchanged
 from simlora.testing.worlds import World
-from simlora.views import by_index
 
 
 class OffloadingContract(PolicyContract):
@@ -18,7 +17,7 @@ class OffloadingContract(PolicyContract):
 
     def questions(self, policy: Any, world: World) -> Iterator[tuple[Any, Any]]:
         for gpu in world.view.gpus:
-            for keep in (None, *by_index(gpu.instances.values())):
+            for keep in (None, *sorted(gpu.instances.values(), key=lambda instance: instance.id)):
                 for need_bytes in (1, 1_000_000_000, gpu.capacity_bytes // 2):
                     demand = Demand(need_bytes, gpu, keep)
                     yield demand, unchanged(policy.victims, demand, world.view)
