@@ -21,22 +21,23 @@ MONTH_S = 30 * 86_400.0
 
 
 class Priced(NamedTuple):
-    """One system under one price list: means over seeds."""
+    """One system under one price list: means over seeds. ``window_h``: what it is billed over."""
 
     scenario: str
     point: str
     system: str
     price: str
+    window_h: Interval
     run_usd: Interval
     month_usd: Interval
     per_1k_usd: Interval
 
 
 def reprice(folder: Path, prices: Sequence[str]) -> list[Priced]:
-    """Each system of a results folder in each way that these lists can bill it, over the common window, in the order of
-    the summary.
+    """Each system of a results folder in each way that these lists can bill it, in the order of the summary.
 
-    A month is 30 days of the run's mean rate (assumption: traffic goes on as in the run).
+    All systems of a seed are billed over one window: from the start until traffic is over and the last request of the
+    slowest system has ended. A month is as many such windows as 30 days hold (assumption: it goes on as in the run).
     Raises :class:`ConfigError` for an unknown list, or one without the GPU of the run.
     """
     from simlora.results.load import load
@@ -71,6 +72,7 @@ class _Bill(NamedTuple):
 def _priced(key: tuple[str, str, str, str], bills: Sequence[_Bill]) -> Priced:
     return Priced(
         *key,
+        mean_interval([bill.window_s / 3600 for bill in bills]),
         mean_interval([bill.usd for bill in bills]),
         mean_interval([bill.usd * MONTH_S / bill.window_s for bill in bills]),
         mean_interval([1e3 * bill.usd / max(bill.requests, 1) for bill in bills]),
@@ -82,14 +84,16 @@ def price_table(found: Sequence[Priced]) -> Table:
     from rich.table import Table
 
     table = Table(
-        title="Cost (USD)", caption="mean over seeds and its 95 % interval; a month is 30 days of such traffic"
+        title="Cost (USD)",
+        caption="mean over seeds and its 95 % interval; all systems are billed until the slowest has served its last "
+        "request; a month is 30 days of such windows, its traffic that of the window",
     )
     for name in ("scenario", "point", "system", "price list"):
         table.add_column(name)
-    for name in ("run", "month", "per 1,000 requests"):
+    for name in ("billed over (h)", "run", "month", "per 1,000 requests"):
         table.add_column(name, justify="right")
     for one in found:
         usd = [interval_text(interval, ".3g") for interval in (one.run_usd, one.per_1k_usd)]
-        month = interval_text(one.month_usd, ".3g")
-        table.add_row(one.scenario, one.point, one.system, one.price, usd[0], month, usd[1])
+        window, month = interval_text(one.window_h, ".3g"), interval_text(one.month_usd, ".3g")
+        table.add_row(one.scenario, one.point, one.system, one.price, window, usd[0], month, usd[1])
     return table
