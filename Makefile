@@ -11,13 +11,18 @@ WHEELS_FOR := --only-binary=:all: --implementation cp --python-version $(GPU_PYT
     $(foreach n,17 24 27 28 31 34,--platform manylinux_2_$(n)_x86_64) --platform manylinux2014_x86_64
 SITE := .gpu-site
 
-.PHONY: help quickstart test test-slow test-torch check bench wheels validate-gpu artifact
+.PHONY: help quickstart test test-slow test-torch check bench wheels validate-gpu artifact paper
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 quickstart: $(VENV)/.installed ## install simlora and run the main experiment: three classes of traffic, four systems
 	$(BIN)/simlora run experiments/quickstart/experiment.toml
+
+paper: $(VENV)/.installed ## the paper's claims, each beside what comes out here, and what its open assumptions change; resumes
+	$(BIN)/simlora claims
+	$(BIN)/simlora run experiments/paper-assumptions/experiment.toml
+	$(BIN)/python experiments/paper-assumptions/tornado.py results/paper-assumptions
 
 test: $(VENV)/.installed-dev ## run the tests, all but the slow ones
 	$(BIN)/python -m pytest -n auto --dist worksteal

@@ -4,6 +4,7 @@ A metric is a column of ``summary.csv``, or one of
 
 * ``DERIVED``;
 * ``request N: STAGE+STAGE``: the seconds that request N waited for these phases (:mod:`simlora.results.breakdown`);
+* ``COST at LIST``: ``cost_usd`` or ``cost_effectiveness`` as a price list would have it, whatever the experiment's is;
 * ``slope BACKBONE``: the seconds that a further request adds to the first token of a batch by the run's profile
   (:func:`simlora.latency.fit_ttft_line`);
 * ``decision ROLE+ROLE``: the mean processor seconds of an answer of these policies, added up
@@ -24,8 +25,10 @@ from simlora.errors import ConfigError, unknown_name
 from simlora.latency import fit_ttft_line, load_backbone, load_profile
 from simlora.results.breakdown import START_UP, breakdown
 from simlora.results.load import Cell, Results
-from simlora.results.summary import COLUMNS
+from simlora.results.prices import choose_prices, load_price
+from simlora.results.summary import COLUMNS, bill_of
 from simlora.study.grid import full_name, gpus_in
+from simlora.study.summary import billing_windows
 
 Draws: TypeAlias = "pd.Series[float]"
 FEWEST = " (fewest)"
@@ -35,7 +38,7 @@ DERIVED: dict[str, Callable[[pd.DataFrame, list[Cell]], Draws]] = {
     "decode_mean_s": lambda runs, _: runs["e2e_mean_s"] - runs["ttft_mean_s"],
     "served_per_s": lambda runs, cells: runs["finished"] / pd.Series({cell.seed: _until_s(cell) for cell in cells}),
 }
-REQUEST, SLOPE = "request ", "slope "
+REQUEST, SLOPE, AT = "request ", "slope ", " at "
 
 
 def draws(results: Results, metric: str, system: str, scenario: str, point: str = "base") -> Draws:
@@ -53,6 +56,10 @@ def draws(results: Results, metric: str, system: str, scenario: str, point: str 
     runs = results.summary
     runs = runs[(runs["system"] == cells[0].system) & (runs["scenario"] == scenario) & (runs["point"] == point)]
     runs = runs.sort_values("seed").set_index("seed")
+    cost, at, price = metric.partition(AT)
+    if at:
+        cost_usd = pd.Series({cell.seed: _cost_usd(results, cell, price) for cell in cells})
+        return cost_usd if cost == "cost_usd" else 1.0 / (runs["e2e_mean_s"] * cost_usd)
     if metric in DERIVED:
         return DERIVED[metric](runs, cells)
     if metric not in COLUMNS:
@@ -73,6 +80,15 @@ def _cells(results: Results, system: str, scenario: str, point: str) -> list[Cel
     if not cells:
         raise unknown_name("system", system, dict.fromkeys(cell.system for cell in there), str(results.folder))
     return sorted(cells, key=lambda cell: cell.seed)
+
+
+def _cost_usd(results: Results, cell: Cell, price: str) -> float:
+    """What the run would have cost by this list, over the window in which all systems beside it are billed."""
+    group = (cell.scenario, cell.point, cell.seed)
+    beside = [one.facts for one in results.cells if (one.scenario, one.point, one.seed) == group]
+    [way] = choose_prices([load_price(price)], cell.facts["billing"])
+    window_s = billing_windows({group: beside})[group]
+    return bill_of(cell.table("requests"), cell.table("usage"), cell.facts, window_s, way).total_usd
 
 
 def _slope_s(cell: Cell, backbone: str) -> float:

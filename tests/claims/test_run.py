@@ -12,6 +12,7 @@ from simlora.claims.claim import COLUMNS, read_claims
 from simlora.claims.run import judge_all, run_claims, summed_up
 from simlora.claims.table import deviation, markdown
 from simlora.errors import ConfigError
+from simlora.results.load import load
 
 EXPERIMENT = """\
 seeds = 6
@@ -37,6 +38,7 @@ LINES = (
     "decoding,as configured,paper-small,decode_mean_s,insta-infer,,value,some,,2.4,s,0.1,,,,so it is.",
     "first,as configured,paper-small,request 0: backbone+library,insta-infer,,value,some,,1,s,0.1,,,,so it is.",
     "deciding,as configured,paper-small,decision routing+batching,insta-infer,,value,some,,1,ms,0.1,,,,so it is.",
+    "cards,as configured,paper-small,cost_usd at modal-2026-05,insta-infer,,value,some,,,USD,,,,,so it is.",
     "hardware,as configured,,,,,value,,,,,,,,not tested,so it is.",
 )
 
@@ -70,10 +72,17 @@ def found(where, tmp_path_factory):
 def test_each_claim_is_judged_in_its_order(found):
     _, judged = found
     assert [one.claim.claim for one in judged] == [line.partition(",")[0] for line in LINES]
-    assert [one.verdict for one in judged][1::4] == ["no figure published", "not tested"]
+    assert [judged[at].verdict for at in (1, -1)] == ["no figure published", "not tested"]
     assert judged[0].found.n == 6
     assert judged[0].found.low < judged[0].found.estimate < judged[0].found.high
     assert judged[3].found.estimate > 3.0  # libraries alone take as long
+
+
+def test_another_price_list_bills_what_was_recorded(found):
+    """Whole cards of 48 GB for 1.95 USD an hour are dearer than the 15 GB that a backbone takes."""
+    out, judged = found
+    own = load(out / "paper-small").summary.groupby("system")["cost_usd"].median()["insta-infer"]
+    assert judged[5].found.estimate > own
 
 
 def test_two_runs_have_the_same_last_digit(where, found, tmp_path):
@@ -92,7 +101,7 @@ def test_what_is_finished_is_read_not_run(where, found, capsys):
     run_claims(where, ["small"], out, 0)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert (out / "paper-small" / "summary.csv").stat().st_mtime_ns == summary
-    assert "5 verdicts differ" in capsys.readouterr().out
+    assert "6 verdicts differ" in capsys.readouterr().out
 
 
 def test_a_summary_older_than_a_run_is_made_anew(found, tmp_path):
@@ -118,7 +127,7 @@ def test_a_page_links_the_evidence(where, found):
     assert lines[2] == "| claim | paper | here (95 %) | verdict | why |"
     assert "so it is. [small](paper-small/README.md) |" in lines[4]
     assert "so it is. |" in list(markdown(found[1], where / "paper-small"))[4]
-    assert lines[9].startswith("| hardware | - | - | not tested |")
+    assert lines[10].startswith("| hardware | - | - | not tested |")
 
 
 def test_an_experiment_that_is_not_there(where, tmp_path):
