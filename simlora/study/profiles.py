@@ -85,17 +85,41 @@ def write_report(name: str, out: Path) -> Path:
             residual_figure(residuals).save(out / "residuals")
         path = out / "report.md"
         out.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(_lines(profile, points, residuals)) + "\n", encoding="utf-8")
+        lines = [*_lines(profile, points, residuals), *_start_lines(name)]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 
-def _points(name: str) -> pd.DataFrame:
+def _calibration() -> Path | None:
+    """The folder of public tables, where it and what reads it are at hand."""
     folder = (data_dir() or Path()) / "calibration"
-    if not folder.is_dir() or find_spec("calibrate") is None:
+    return folder if folder.is_dir() and find_spec("calibrate") is not None else None
+
+
+def _points(name: str) -> pd.DataFrame:
+    folder = _calibration()
+    if folder is None:
         return pd.DataFrame()
     from calibrate.points import held_out_points
 
     return held_out_points(folder, name)
+
+
+def _start_lines(name: str) -> Iterator[str]:
+    """Published start-up times beside those shipped, in the report of the GPU that they are of."""
+    folder = _calibration()
+    if folder is None:
+        return
+    from calibrate.cold_starts import BAR, GPU, cold_starts
+
+    if name != GPU:
+        return
+    yield from ("", "## Cold starts", "", f"Published beside shipped; beyond {BAR:.0%} with the reason.", "")
+    yield from ("| stage | starts | published | shipped | difference | |", "|---|--:|--:|--:|--:|---|")
+    for one in cold_starts(folder):
+        seconds = f"{one.measured_s:.2f} s | {one.shipped_s:.2f} s | {one.error:+.1%}"
+        note = one.why if abs(one.error) > BAR else "fitted on these" if one.fitted else "held out"
+        yield f"| {one.what} | {one.starts} | {seconds} | {note} |"
 
 
 def _lines(profile: Profile, points: pd.DataFrame, residuals: pd.DataFrame) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from calibrate import engine_tables, public_tables
+from calibrate import cold_starts, engine_tables, public_tables
 from simlora.latency import load_engine, load_profile
 from simlora.latency import profile as profile_module
 
@@ -60,3 +60,18 @@ def test_vllm_host_time_is_what_the_step_times_leave(tables_dir: Path) -> None:
     assert fitted.base.median <= 0.02
     assert fitted.lora.median <= 0.02
     assert fitted.lora.p90 <= 0.05
+
+
+def test_stages_of_cold_starts_are_near_the_published_ones_or_explained(tables_dir: Path) -> None:
+    starts = cold_starts.cold_starts(tables_dir)
+    far = [start.what for start in starts if abs(start.error) > cold_starts.BAR and not start.why]
+    assert far == []
+    needless = [start.what for start in starts if abs(start.error) <= cold_starts.BAR and start.why]
+    assert needless == []
+    assert sum(not start.fitted and not start.why for start in starts) >= 5
+
+
+def test_stages_that_were_fitted_are_what_the_logs_say(tables_dir: Path) -> None:
+    for start in cold_starts.cold_starts(tables_dir):
+        if start.fitted:
+            assert abs(start.error) < 0.05, start
