@@ -35,7 +35,11 @@ def did_you_mean(found: str, allowed: Iterable[str]) -> str:
     return f"; allowed: {', '.join(names)}" if names else ""
 
 
+def before(where: str) -> str:
+    """A place as a message begins with it; nothing where none is known."""
+    return f"{where}: " if where else ""
+
+
 def unknown_name(what: str, found: str, allowed: Iterable[str], where: str = "") -> ConfigError:
     """The error for a name that does not exist: where, what, the value found, and the nearest allowed one."""
-    place = f"{where}: " if where else ""
-    return ConfigError(f'{place}no {what} named "{found}"{did_you_mean(found, allowed)}')
+    return ConfigError(f'{before(where)}no {what} named "{found}"{did_you_mean(found, allowed)}')

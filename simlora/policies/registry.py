@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from simlora.errors import ConfigError, did_you_mean, unknown_name
+from simlora.errors import ConfigError, before, did_you_mean, unknown_name
 from simlora.policies.base import ROLES
 from simlora.policies.fitting import check_role, typed
 
@@ -86,16 +86,16 @@ def make_policy(role: str, options: Mapping[str, Any], base_dir: Path, where: st
     """
     name = options.get("policy")
     if not isinstance(name, str):
-        raise ConfigError(f'{where}: {role} must say which policy, as in {role} = {{ policy = "none" }}')
+        raise ConfigError(f'{before(where)}{role} must say which policy, as in {role} = {{ policy = "none" }}')
     policy = policy_class(role, name, base_dir, where)
     keys = {key: value for key, value in options.items() if key != "policy"}
     if not dataclasses.is_dataclass(policy):
-        raise ConfigError(f"{where}: {name} is not a dataclass, so its fields can't be set from a file")
+        raise ConfigError(f"{before(where)}{name} is not a dataclass, so its fields can't be set from a file")
     allowed = {f.name for f in dataclasses.fields(policy) if f.init}
     for key in keys:
         if key not in allowed:
-            raise ConfigError(f'{where}: {role} policy "{name}" has no key "{key}"{did_you_mean(key, allowed)}')
-    what = f'{where}: {role} policy "{name}"'
+            raise ConfigError(f'{before(where)}{role} policy "{name}" has no key "{key}"{did_you_mean(key, allowed)}')
+    what = f'{before(where)}{role} policy "{name}"'
     try:
         made = policy(**typed(policy, keys, what))
     except (TypeError, ValueError) as error:
@@ -107,17 +107,19 @@ def make_policy(role: str, options: Mapping[str, Any], base_dir: Path, where: st
 def _import_from(module_name: str, base_dir: Path, where: str) -> Any:
     places = list(dict.fromkeys((str(base_dir.resolve()), str(Path.cwd()))))
     if not all(part.isidentifier() for part in module_name.split(".")):
-        raise ConfigError(f'{where}: "{module_name}" is no module name; write module:Class, as in my_policies:Mine')
+        raise ConfigError(
+            f'{before(where)}"{module_name}" is no module name; write module:Class, as in my_policies:Mine'
+        )
     _forget_namesake(module_name, places)
     sys.path[:0] = places
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name == module_name.split(".")[0]:
-            raise ConfigError(f'{where}: no module "{module_name}" in {" or ".join(places)}') from None
-        raise ConfigError(f"{where}: {_file(module_name, places)}: {error}") from error
+            raise ConfigError(f'{before(where)}no module "{module_name}" in {" or ".join(places)}') from None
+        raise ConfigError(f"{before(where)}{_file(module_name, places)}: {error}") from error
     except (Exception, SystemExit) as error:
-        raise ConfigError(f"{where}: {_blame(error, _file(module_name, places))}") from error
+        raise ConfigError(f"{before(where)}{_blame(error, _file(module_name, places))}") from error
     finally:
         for place in places:
             sys.path.remove(place)

@@ -23,6 +23,7 @@ from simlora.policies.predictor import MaxNewTokens
 from simlora.policies.preloading import Pckp, PckpExact
 from simlora.results.statistics import mean_interval
 from simlora.study.console import show, stderr
+from simlora.study.store import Store, one_message
 from simlora.study.summary import write_rows
 from simlora.study.tables import interval_text
 from simlora.systems import load_system
@@ -124,14 +125,16 @@ def run_gap(
     from simlora.plotting.gap import gap_figure
     from simlora.study.album import Album
 
+    Store(out).check()
     sizes = [(f, g, seed) for g in gpus for f in functions for seed in range(seeds)]
     measure(functions[0], gpus[0], 0, time_limit_s, profile)  # the first search loads the solver
     shown = track(sizes, "instances", console=stderr(), transient=True)
     found = [measure(f, g, seed, time_limit_s, profile) for f, g, seed in shown]
     rows: list[dict[str, Any]] = [{**vars(one), "gap": one.gap} for one in found]
-    out.mkdir(parents=True, exist_ok=True)
-    write_rows(out / "gap.csv", rows)
-    Album(out / "figures").add(gap_figure(pd.DataFrame(rows)), "gap")
+    with one_message(out):
+        out.mkdir(parents=True, exist_ok=True)
+        write_rows(out / "gap.csv", rows)
+        Album(out / "figures").add(gap_figure(pd.DataFrame(rows)), "gap")
     show(gap_table(found, time_limit_s))
     return found
 

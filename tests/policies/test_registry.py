@@ -102,7 +102,7 @@ def test_a_module_that_cannot_be_imported_is_one_message(tmp_path: Path, text: s
 
 
 def test_a_module_that_is_not_there_names_each_folder_once(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match='no module "absent_policies" in') as refused:
+    with pytest.raises(ConfigError, match=r'^no module "absent_policies" in') as refused:
         make_policy("preloading", {"policy": "absent_policies:Mine"}, tmp_path)
     assert str(refused.value).count(str(tmp_path)) == 1
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from simlora.errors import ConfigError
 from simlora.study.gap import Measured, gap_table, measure, run_gap
 
 
@@ -47,3 +48,9 @@ def test_the_verb_writes_figures_and_their_data(tmp_path: Path, capsys: pytest.C
     assert len(pd.read_csv(tmp_path / "gap.csv")) == 4
     assert {path.name for path in (tmp_path / "figures").iterdir()} >= {"gap.png", "gap.pdf", "gap.csv"}
     assert "Greedy pre-loading" in capsys.readouterr().out
+
+
+def test_a_file_in_the_place_of_the_folder_is_said_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "gap").write_text("")
+    with pytest.raises(ConfigError, match="results need a folder"):
+        run_gap([10_000], [1], 1, 5.0, "l40s", tmp_path / "gap")
