@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def table_from_peft(folders: Sequence[Path], out: Path, backbones: Sequence[str], slo_ttft_s: float | None) -> Table:
     """Write the functions table; returns what each folder holds. :class:`ConfigError` for the first that is bad."""
-    if slo_ttft_s is not None and not slo_ttft_s > 0:
+    if slo_ttft_s is not None and not 0 < slo_ttft_s < math.inf:
         raise ConfigError(f"--slo-ttft-s: found {slo_ttft_s:g}; allowed: seconds above 0")
     named = dict(map(_named, backbones))
     adapters = [read_adapter(folder, named) for folder in folders]

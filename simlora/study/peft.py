@@ -141,4 +141,4 @@ def write_functions(adapters: Sequence[Adapter], path: Path, slo_ttft_s: float |
         writer.writerow(COLUMNS)
         for one in adapters:
             slo = PUBLISHED_TTFT_S.get(one.backbone, "") if slo_ttft_s is None else slo_ttft_s
-            writer.writerow((one.function, one.backbone, one.rank, ";".join(one.target_modules), slo, ""))
+            writer.writerow((one.function, one.backbone, one.rank, ";".join(one.target_modules), slo, "", 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import struct
 
@@ -101,6 +102,14 @@ def test_the_table_is_one_that_a_study_reads(folder, backbone, tmp_path):
     (function,) = make_functions(rows, tmp_path)
     assert (function.id, function.rank, function.slo_ttft_s) == ("chat", 4, 2.5)
     assert function.adapter.bytes == read_adapter(folder, backbone).bytes
+    header, row = csv.reader(out.open(newline=""))
+    assert len(row) == len(header)
+
+
+@pytest.mark.parametrize("slo_ttft_s", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_time_that_no_table_may_have_is_refused(folder, backbone, tmp_path, slo_ttft_s):
+    with pytest.raises(ConfigError, match="--slo-ttft-s: found"):
+        table_from_peft([folder], tmp_path / "functions.csv", [f"acme/small={backbone['acme/small']}"], slo_ttft_s)
 
 
 BAD_CONFIGS = [
