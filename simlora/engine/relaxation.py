@@ -45,7 +45,7 @@ def relax(
     """
     machines = load_machines(cluster, profile, system.engine)
     profiles = profiles_of(machines)
-    record = Recorder(len(workload))
+    record = Recorder(len(workload), functions)
     first_s, whole_s, held_bytes = np.zeros((3, len(workload)))
     asked = 0
     models = {f.backbone: [p.model(f.backbone, f.target_modules) for p in profiles] for f in functions}
@@ -78,7 +78,7 @@ def relax(
         "trust": [part._asdict() for part in parts_of(machines, system.loads_with())],
         "workload": workload.provenance,
     }
-    return RunRecord(*record.tables(workload, functions), facts)
+    return RunRecord(*record.tables(workload), facts)
 
 
 def _prefill_s(model: ModelLatency, prompt: NDArray[np.int32]) -> Floats:

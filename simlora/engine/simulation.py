@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+from array import array
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import simpy
 from simpy.core import EmptySchedule
 
@@ -106,7 +108,7 @@ class Simulation:
         self.rates: Rates | None = None
         if system.price is not None:
             self.rates = load_price(system.price, base_dir).rates(gpu.kind for gpu in self.cluster.every_gpu)
-        self.record = Recorder(len(workload))
+        self.record = Recorder(len(workload), functions)
 
     def environment(self) -> VirtualTime:
         """Its clock."""
@@ -117,7 +119,7 @@ class Simulation:
         return SimulatedBackend(
             self.env,
             self.cluster.every_gpu,
-            output_tokens=self.workload.output_tokens.tolist(),
+            output_tokens=array("i", self.workload.output_tokens.astype(np.int32, copy=False).tobytes()),
             model_of=self._model_of,
             loader=self.estimates.loader,
             adapter_loader=self.estimates.adapter_loader,
@@ -145,8 +147,7 @@ class Simulation:
                 self._to_the_end(engine, horizon_s)
         engine.usage.close()
         self.cluster.check_bytes()
-        tables = self.record.tables(self.workload, self.functions)
-        return RunRecord(*tables, self._facts())
+        return RunRecord(*self.record.tables(self.workload), self._facts())
 
     def _bind(self) -> None:
         forecast, predictor = self.policies["forecast"], self.policies["predictor"]
@@ -231,7 +232,6 @@ class Simulation:
         )
 
     def _facts(self) -> dict[str, Any]:
-        finished = [at_s for at_s in self.record.finished_s if at_s == at_s]
         profiles = profiles_of(self.machines)
         out = sum(sum(profile.out_of_range().values()) for profile in profiles)
         return {
@@ -241,7 +241,7 @@ class Simulation:
             "profile": " + ".join(profile.name for profile in profiles),
             "engine": self.system.engine,
             "seed": self.seed,
-            "end_s": max(finished, default=0.0),
+            "end_s": float(np.nanmax(self.record.finished_s, initial=0.0)),
             "gpus": len(self.cluster.every_gpu),
             "gpu_models": [gpu.kind for gpu in self.cluster.every_gpu],
             "gpu_capacity_bytes": [gpu.capacity_bytes for gpu in self.cluster.every_gpu],

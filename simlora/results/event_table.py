@@ -33,6 +33,7 @@ from simlora.events import (
     StoreChanged,
     WorkLost,
 )
+from simlora.results.rows import ROW_GROUP, Rows
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(
@@ -51,7 +52,8 @@ SCHEMA = pa.schema(
         ("why", TEXT),
     ]
 )
-CHUNK = 16_384
+BATCH = 4_096
+"""Rows that are objects at a time."""
 Row = tuple[Any, ...]
 
 
@@ -163,31 +165,39 @@ class EventTable:
     """Appended to as things happen."""
 
     def __init__(self) -> None:
-        self._rows: list[Row] = []
-        self._chunks: list[pa.RecordBatch] = []
+        self._new: list[Row] = []
+        self._batches: list[pa.RecordBatch] = []
+        self._rows = Rows()
 
     def append(self, event: Event) -> None:
         """One row, or one for each of several preempted requests."""
         if isinstance(event, RequestsPreempted):
             for request in event.requests:
                 where = event.at_s, event.instance, "", event.gpu, ""
-                self._rows.append(("request_preempted", *where, nan, 0, "", False, request, event.why))
+                self._new.append(("request_preempted", *where, nan, 0, "", False, request, event.why))
         else:
-            self._rows.append(ROWS[type(event)](event))
-        if len(self._rows) >= CHUNK:
-            self._flush()
+            self._new.append(ROWS[type(event)](event))
+        if len(self._new) >= BATCH:
+            self._pack()
+            if len(self._batches) == ROW_GROUP // BATCH:
+                self._flush()
+
+    def _pack(self) -> None:
+        if self._new:
+            columns = zip(*self._new, strict=True)
+            arrays = [_column(values, field.type) for values, field in zip(columns, SCHEMA, strict=True)]
+            self._batches.append(pa.RecordBatch.from_arrays(arrays, schema=SCHEMA))
+            self._new = []
 
     def _flush(self) -> None:
-        if self._rows:
-            columns = zip(*self._rows, strict=True)
-            arrays = [_column(values, field.type) for values, field in zip(columns, SCHEMA, strict=True)]
-            self._chunks.append(pa.RecordBatch.from_arrays(arrays, schema=SCHEMA))
-            self._rows = []
+        self._rows.append(pa.Table.from_batches(self._batches, schema=SCHEMA).unify_dictionaries())
+        self._batches = []
 
-    def table(self) -> pa.Table:
-        """All of them, with one dictionary for each text column."""
+    def rows(self) -> Rows:
+        """All of them, when the last has happened."""
+        self._pack()
         self._flush()
-        return pa.Table.from_batches(self._chunks, schema=SCHEMA).unify_dictionaries()
+        return self._rows
 
 
 def _column(values: tuple[Any, ...], kind: pa.DataType) -> pa.Array:

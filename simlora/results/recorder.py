@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from simlora.entities import Function, QueuedRequest
 from simlora.events import Event
 from simlora.results.event_table import EventTable
+from simlora.results.rows import ROW_GROUP, Rows, write_parquet
 
 if TYPE_CHECKING:
     from simlora.workload import Workload
@@ -29,11 +29,11 @@ OUTCOMES = ("unfinished", "finished", "rejected", "failed", "timed_out")
 UNFINISHED, FINISHED, REJECTED, FAILED, TIMED_OUT = range(len(OUTCOMES))
 HOLDERS = ("instance", "backbone", "gpu")
 INSTANCE, BACKBONE, GPU = range(len(HOLDERS))
-ROW_GROUP = 32_768
 STATES = ("starting", "idle", "busy", "reserved")
 STARTING, IDLE, BUSY, RESERVED = range(len(STATES))
 USAGE = struct.Struct("=5i2d2q")
-"""A row of usage while a run lasts; the table's columns are views of them."""
+"""A row of usage; a chunk of them becomes a part of the table."""
+CHUNK_BYTES = ROW_GROUP * USAGE.size
 USAGE_COLUMNS = np.dtype(
     [(name, "i4") for name in ("holder", "id", "function", "gpu", "state")]
     + [(name, "f8") for name in ("from_s", "to_s")]
@@ -46,31 +46,34 @@ class RunRecord:
     """The three tables of a run (columns as in the documentation of the results folder) and its facts."""
 
     requests: pa.Table
-    usage: pa.Table
-    events: pa.Table
+    usage_rows: Rows
+    event_rows: Rows
     facts: Mapping[str, Any]
+
+    @property
+    def usage(self) -> pa.Table:
+        """All of it in memory."""
+        return self.usage_rows.table()
+
+    @property
+    def events(self) -> pa.Table:
+        """All of them in memory."""
+        return self.event_rows.table()
 
     def write(self, folder: Path) -> None:
         """``requests.parquet usage.parquet events.parquet facts.json`` into an existing folder."""
-        for name in ("requests", "usage", "events"):
-            table = getattr(self, name)
-            words = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
-            pq.write_table(
-                table,
-                folder / f"{name}.parquet",
-                row_group_size=ROW_GROUP,
-                use_dictionary=words,
-                compression="zstd",
-                compression_level=1,
-            )
+        write_parquet(self.requests, folder / "requests.parquet")
+        self.usage_rows.write(folder / "usage.parquet")
+        self.event_rows.write(folder / "events.parquet")
         text = json.dumps(self.facts, indent=1, sort_keys=True)
         (folder / "facts.json").write_text(text + "\n", encoding="utf-8")
 
 
 class Recorder:
-    """Columns by request index; the engine writes into them directly."""
+    """Columns by request index, into which the engine writes directly; usage and events leave memory by and by."""
 
-    def __init__(self, count: int):
+    def __init__(self, count: int, functions: Sequence[Function]):
+        self._names = [function.id for function in functions]
         self.bound_s = array("d", (nan,)) * count
         self.ready_s = array("d", (nan,)) * count
         self.started_s = array("d", (nan,)) * count
@@ -86,6 +89,7 @@ class Recorder:
         self._whys = {"": 0}
         self._events = EventTable()
         self._usage = bytearray()
+        self._usage_rows = Rows()
 
     def event(self, event: Event) -> None:
         """Something happened."""
@@ -112,18 +116,20 @@ class Recorder:
         """An interval in which a holder's state and bytes did not change; empty ones are left out."""
         if to_s > from_s:
             self._usage += USAGE.pack(holder, id_, function, gpu, state, from_s, to_s, device_bytes, host_bytes)
+            if len(self._usage) == CHUNK_BYTES:
+                self._usage_rows.append(self._usage_table())
 
-    def tables(self, workload: Workload, functions: Sequence[Function]) -> tuple[pa.Table, pa.Table, pa.Table]:
-        """Requests, usage and events."""
-        names = [function.id for function in functions]
-        return self._requests(workload, names), self._usage_table(names), self._events.table()
+    def tables(self, workload: Workload) -> tuple[pa.Table, Rows, Rows]:
+        """Requests, usage and events, of a run that has ended."""
+        self._usage_rows.append(self._usage_table())
+        return self._requests(workload), self._usage_rows, self._events.rows()
 
-    def _requests(self, workload: Workload, names: Sequence[str]) -> pa.Table:
+    def _requests(self, workload: Workload) -> pa.Table:
         count = len(workload)
         return pa.table(
             {
                 "request": np.arange(count, dtype=np.int64),
-                "function": _dictionary(workload.function, names),
+                "function": _dictionary(workload.function, self._names),
                 "arrived_s": workload.arrived_s,
                 "prompt_tokens": workload.prompt_tokens,
                 "output_tokens": workload.output_tokens,
@@ -142,13 +148,14 @@ class Recorder:
             }
         )
 
-    def _usage_table(self, names: Sequence[str]) -> pa.Table:
-        rows = np.frombuffer(self._usage, USAGE_COLUMNS)
+    def _usage_table(self) -> pa.Table:
+        """What has been noted since the last time."""
+        rows, self._usage = np.frombuffer(self._usage, USAGE_COLUMNS), bytearray()
         return pa.table(
             {
                 "holder": _dictionary(rows["holder"], HOLDERS),
                 "id": rows["id"],
-                "function": _dictionary(rows["function"] + 1, ["", *names]),
+                "function": _dictionary(rows["function"] + 1, ["", *self._names]),
                 "gpu": rows["gpu"],
                 "state": _dictionary(rows["state"], STATES),
                 "from_s": rows["from_s"],

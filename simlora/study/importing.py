@@ -103,7 +103,7 @@ def _record(
     from simlora.results.recorder import FAILED, FINISHED, GPU, INSTANCE, RESERVED, Recorder, RunRecord
 
     workload = _workload(result, sent)
-    recorder = Recorder(len(workload))
+    recorder = Recorder(len(workload), functions)
     first_s = workload.arrived_s + np.asarray(result["ttfts"], np.float64)
     last_s = first_s + np.array([sum(gaps) for gaps in result["itls"]])
     for request, error in enumerate(result["errors"]):
@@ -118,7 +118,7 @@ def _record(
         recorder.usage(GPU, gpu, -1, gpu, RESERVED, 0.0, end_s, 0, 0)
         for state, from_s, to_s in _states(workload.arrived_s, last_s, end_s):
             recorder.usage(INSTANCE, 0, -1, gpu, state, from_s, to_s, 0, 0)
-    return RunRecord(*recorder.tables(workload, functions), _facts(result, measured, end_s))
+    return RunRecord(*recorder.tables(workload), _facts(result, measured, end_s))
 
 
 def _workload(result: Mapping[str, Any], sent: RequestTable) -> Workload:

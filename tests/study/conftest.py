@@ -112,7 +112,7 @@ class FakeEngine:
         self.calls.append((system.name, seed))
         self.workloads.append((seed, workload))
         ttft_s = self.rule(system) if self.rule else self.ttft_s.get(system.name, 1.0)
-        record = Recorder(len(workload))
+        record = Recorder(len(workload), functions)
         for index, arrived_s in enumerate(workload.arrived_s.tolist()):
             record.outcome[index] = FINISHED
             record.bound_s[index] = record.ready_s[index] = record.started_s[index] = arrived_s
@@ -138,7 +138,7 @@ class FakeEngine:
             "trust": [{"part": "gpu", "label": "measured", "source": "", "error": "", "valid": ""}],
             "workload": workload.provenance,
         }
-        return RunRecord(*record.tables(workload, functions), facts)
+        return RunRecord(*record.tables(workload), facts)
 
 
 @pytest.fixture
