@@ -115,6 +115,22 @@ def test_backbones_have_the_published_sizes() -> None:
         assert load_backbone(name) is backbone
 
 
+@pytest.mark.parametrize(
+    ("name", "rank", "modules", "parameters"),
+    [
+        ("llama-2-7b", 8, ("q_proj", "v_proj"), 4_194_304),
+        ("llama-2-7b", 16, "all", 39_976_960),
+        ("llama-2-13b", 16, "all", 62_586_880),
+        ("llama-3.1-8b", 16, "all", 41_943_040),
+        ("llama-3.1-8b", 8, ("q_proj", "v_proj"), 3_407_872),
+    ],
+)
+def test_adapters_have_the_parameters_that_peft_counts(name: str, rank: int, modules: Any, parameters: int) -> None:
+    """What peft prints as trainable for these models, at two bytes each."""
+    backbone = load_backbone(name)
+    assert backbone.adapter_bytes(rank, tuple(backbone.projections()) if modules == "all" else modules) == 2 * parameters
+
+
 def test_any_config_json_becomes_a_backbone(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
