@@ -54,19 +54,20 @@ def published(claim: Claim) -> str:
     """``up to 4.7x``; a dash where nothing is."""
     if claim.paper is None:
         return "-"
-    return f"{claim.says} {_with_unit(f'{claim.paper:,.6g}', claim.unit)}".strip()
+    return f"{claim.says} {with_unit(f'{claim.paper:,.6g}', claim.unit)}".strip()
 
 
 def ours(one: Judged) -> str:
     """``6.1x (4.1 to 8.1), 7b normal``; a dash where nothing was found."""
     if one.found is None:
         return "-"
-    estimate = _with_unit(written(one.found.estimate), one.claim.unit)
+    estimate = with_unit(written(one.found.estimate), one.claim.unit)
     interval = "" if one.found.low != one.found.low else f" ({written(one.found.low)} to {written(one.found.high)})"
     return f"{estimate}{interval}" + (f", {one.scenario}" if len(one.claim.scenarios) > 1 else "")
 
 
-def _with_unit(number: str, unit: str) -> str:
+def with_unit(number: str, unit: str) -> str:
+    """``4.7x``, ``45 %``, ``0.0446 1/(s USD)``."""
     return f"{number}{unit}" if unit == "x" else f"{number} {unit}".strip()
 
 
