@@ -22,7 +22,7 @@ from simlora.study.runner import default_jobs
 
 HERE = Path(__file__).parent
 PLACE, IN_README = "claims", "as configured"
-ORDER = ("comparison", "slo", "throughput", "ablation", "scaling", "breakdown", "overheads")
+ORDER = ("comparison", "slo", "throughput", "ablation", "scaling", "breakdown", "overheads", "reimplementation")
 """Of the experiments in the README: what the paper is about first."""
 
 
