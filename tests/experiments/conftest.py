@@ -17,7 +17,8 @@ EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 @pytest.fixture(scope="session")
 def script() -> Callable[[str], ModuleType]:
-    """Loads a script by its path below experiments/."""
+    """Loads a script by its path below experiments/, where it finds those beside it as if it were called."""
+    sys.path.append(str(EXPERIMENTS))
 
     def load(path: str) -> ModuleType:
         name = f"experiments_{Path(path).stem}"
