@@ -59,14 +59,15 @@ def overview_html(run: Recorded, gallery: Gallery) -> str:
     look = styles(map(str, drawn_systems(summary)["system"].unique()))
     matching = pd.MultiIndex.from_frame(summary[["scenario", "point"]]).isin(run.scenes)
     frame = drawn_systems(summary[matching])
+    left_out: list[str] = []
     if (frame["point"] == BASE).any():
+        left_out += [str(name) for name in frame["point"].unique() if name != BASE]
         frame = frame[frame["point"] == BASE]
     hidden = run.variants
     swept = [str(name) for name in frame if name not in (*KEYS, *COLUMNS) and len(frame[name].unique()) > 1]
     within = "scenario" if len(swept) == 1 else "point"
     groups = list(frame.groupby(within, sort=False))
     parts: list[str] = []
-    left_out: list[str] = []
     for name, rows in groups:
         for kind, columns in FIGURES.items():
             if len(parts) == MOST_OVERVIEWS:

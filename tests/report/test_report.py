@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from simlora.report.assumptions import Assumption, assumptions, concerns, settin
 from simlora.report.figures import overview
 from simlora.report.look import SYMBOLS
 from simlora.report.page import write_report
+from simlora.report.recorded import recorded
 from simlora.report.requests import ABOUT, POINTS, chosen, ttft_over_time
 from simlora.results.load import load
 
@@ -123,6 +125,20 @@ def test_a_swept_number_gives_lines_at_its_values() -> None:
         (system, [1, 2, 4], [2.5, 4.5, 8.5]) for system in "ab"
     ]
     assert "scattermode" not in drawn["layout"], "it would move them beside each other"
+
+
+def test_of_variations_the_file_s_own_values_are_drawn_and_the_others_named(finished: Path) -> None:
+    run = recorded(finished, scenario="calm", point=None, seed=None)
+    summary = run.results.summary
+    other = summary[summary["scenario"] == "calm"].assign(point="A17=5 s", ttft_mean_s=1e6)
+    vars(run.results)["summary"] = pd.concat([summary, other], ignore_index=True)
+    rows = [*run.rows, *({**row, "point": "A17=5 s"} for row in run.rows)]
+    gallery = scenes.Gallery()
+    html = scenes.overview_html(replace(run, rows=tuple(rows)), gallery)
+    assert "Without such figures, but in the tables: A17=5 s." in html
+    drawn = [value for f in gallery.figures.values() for trace in f["data"] for value in trace["y"]]
+    assert drawn
+    assert max(drawn) < 1e6
 
 
 def test_one_scenario_alone(finished: Path, tmp_path: Path) -> None:
