@@ -39,6 +39,7 @@ def cases(plan: Plan) -> list[Case]:
 def measure(bench: Bench, case: Case) -> Mapping[str, Any]:
     """Seconds of each stage, ``load_s`` of the ``bytes`` of weights; on a GPU the bytes of context and kernels."""
     try:
+        from simlora.backends.torch_gpu.page_cache import out_of_cache
         from simlora.entities import Function
         from simlora.latency import load_backbone
         from simlora.validate.folders import prepare
@@ -52,6 +53,8 @@ def measure(bench: Bench, case: Case) -> Mapping[str, Any]:
         adapter = {"name": function.id, "folder": str(adapters[function])}
         found: dict[str, Any] = {"bytes": backbone.weights_bytes, "adapter_bytes": function.adapter.bytes}
         holder = _holder(start, weights) if case["weights"] == "shared" else None
+        if case["weights"] == "storage":
+            out_of_cache(models[backbone])
         free = bench.free_bytes()
         began = time.perf_counter()
         worker = start()

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from calibrate.measure import child
 from experiments.validation.steps import Machine, Step
 from simlora.backends.torch_gpu.ending import die_with_parent
 from simlora.backends.torch_gpu.process import environment
@@ -28,6 +29,10 @@ TOLD_LINES = 12
 ARCHIVE_BYTES = 15_000_000
 SMALL_CARD_BYTES = 22e9
 """Below it Llama-2-7B leaves no room for a second process."""
+CARD = """
+import json, torch
+print(json.dumps({"bytes": torch.cuda.is_available() and torch.cuda.get_device_properties(0).total_memory}))
+"""
 
 
 class Progress:
@@ -138,14 +143,11 @@ def machine_of(asked: argparse.Namespace) -> Machine:
     out = asked.out.resolve()
     backbone = "tiny-llama"
     if asked.device == "cuda":
-        try:
-            import torch
-        except ImportError:
-            raise SystemExit("torch is not installed; pip install 'simlora[gpu]'") from None
-        if not torch.cuda.is_available():
-            raise SystemExit(f"torch {torch.__version__} sees no GPU; --device cpu tries everything on a tiny model")
-        large = torch.cuda.get_device_properties(0).total_memory >= SMALL_CARD_BYTES
-        backbone = "llama-2-7b" if large else backbone
+        # In a process of its own: this one should hold no memory of the card.
+        card = child.run(CARD)
+        if "error" in card or not card["bytes"]:
+            raise SystemExit(f"torch sees no GPU: {card.get('error', 'none here')}; --device cpu tries everything")
+        backbone = "llama-2-7b" if card["bytes"] >= SMALL_CARD_BYTES else backbone
     priced_as = asked.priced_as or (None if asked.device == "cuda" else "l40s")
     return Machine(asked.device, backbone, out, (asked.models or out / "models").resolve(), priced_as)
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import tomli_w
+
 from calibrate.load_rates import load_rates, stated
 from simlora.errors import ConfigError
 
 HERE = Path(__file__).parent
-REAL_RUN_S = 130.0
+REAL_RUN_S = 100.0
 """What a validation of one run may take: probe and prediction, the horizon of the experiments, its processes' end."""
+SHARED = "continuous batching"
+"""The system whose one process serves all functions."""
 HURRY = {"scenario.rate_scale": 6.0, "horizon_s": 25.0}
 """A processor starts a tiny model in seconds: the same arrivals, in a sixth of the time."""
 
@@ -89,6 +94,8 @@ class Machine:
     def _validate(self, name: str, limit_s: float) -> Step:
         settings: dict[str, object] = {"functions": str(self.functions)} | (HURRY if self.device == "cpu" else {})
         fitted = {"profile": self.profile, "system.engine": self.engine}
+        if self.engine.is_file() and name == "slice":
+            fitted[f"system.{SHARED}.engine"] = self._with_slots()
         settings |= {key: str(path) for key, path in fitted.items() if path.is_file()}
         with suppress(ConfigError):
             settings["system.loader_bytes_per_s"] = stated(load_rates(self.out / "raw"))
@@ -97,6 +104,14 @@ class Machine:
             options += ["--set", f"{key}={value}"]
         command = [*_module("simlora.cli"), "validate", str(HERE / f"{name}.toml"), *options]
         return Step(name, limit_s, command, REAL_RUN_S, takes_minutes=True)
+
+    def _with_slots(self) -> Path:
+        """The measured engine, one process serving all functions."""
+        slots = tomllib.loads((HERE / "eager-slots.toml").read_text(encoding="utf-8"))
+        table = tomllib.loads(self.engine.read_text(encoding="utf-8"))
+        path = self.engine.with_name(f"{self.engine.stem}-slots.toml")
+        path.write_text(tomli_w.dumps(table | {"name": path.stem, "batching": slots["batching"]}), encoding="utf-8")
+        return path
 
     def write_functions(self) -> None:
         """The functions table, of the backbone that fits here."""

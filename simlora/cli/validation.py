@@ -35,6 +35,8 @@ def validate(
     """Predict an experiment, run it for real on this machine, and report how far apart they are."""
     from simlora.doctor.report import tell
     from simlora.validate.run import validate as run
+    from simlora.validate.seal import SEAL
 
-    tell(device.value, out or Path("results"))
+    if out is None or not (out / SEAL).is_file():
+        tell(device.value, out or Path("results"))
     to_the_end(lambda: run(file, device.value, out, models, minutes, sets or ()))
