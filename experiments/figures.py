@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from simlora.plotting.bars import WHISKER
-from simlora.plotting.style import LOOK, OTHERS, Picture, canvas, handle, legend_above
+from simlora.plotting.bars import WHISKER, intervals, whiskers
+from simlora.plotting.style import LOOK, OTHERS, Picture, canvas, handle, legend_above, styles
 from simlora.results.tables import Floats
 
 ROW_IN = 0.17
@@ -41,6 +41,33 @@ def dots(found: pd.DataFrame, panels: Mapping[str, Callable[[Axes], None]]) -> P
             finish(one)
         legend_above(figure, [handle(look[member], "points") for member in members], members, "text")
     return Picture(figure, found)
+
+
+def curves(runs: pd.DataFrame, along: str, panels: Mapping[str, str], finish: Callable[[Axes], None]) -> Picture:
+    """Over the numbers in ``along``, on a logarithmic axis: a line per system, means over seeds with 95 % intervals.
+
+    ``panels``: columns of ``runs`` and what their axes are called; ``finish``: what is done to each panel at the end.
+    """
+    names, found = list(dict.fromkeys(runs["system"])), []
+    look = styles(names)
+    with mpl.rc_context(LOOK):
+        figure, ((*axes,),) = canvas("text", 2.3, cols=len(panels))
+        for one, (column, label) in zip(axes, panels.items(), strict=True):
+            own = intervals(runs, ["system", along], column)
+            found.append(own.assign(panel=label))
+            for name in names:
+                line, style = own[own["system"] == name], look[name]
+                one.errorbar(
+                    line[along], line["estimate"], yerr=whiskers(line), color=style.color, linestyle=style.dash,
+                    marker=style.marker, **{**WHISKER, "ecolor": style.color},
+                )  # fmt: skip
+            one.set(xscale="log", ylabel=label)
+            one.set_xticks(ticks := sorted(runs[along].unique()), [f"{tick:,g}" for tick in ticks])
+            one.set_xticks([], minor=True)
+            one.grid(axis="y")
+            finish(one)
+        legend_above(figure, [handle(look[name], "lines") for name in names], names, "text")
+    return Picture(figure, pd.concat(found, ignore_index=True))
 
 
 def _sides(own: pd.DataFrame) -> Floats:

@@ -72,6 +72,16 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[s
     yield ""
 
 
+def across(runs: pd.DataFrame, along: str, column: str, form: str, what: str) -> Iterator[str]:
+    """A row per system, a column per value of ``along``."""
+    values = sorted(runs[along].unique())
+    rows = []
+    for system, own in runs.groupby("system", sort=False):
+        cells = [written(mean_interval(own.loc[own[along] == value, column]), form) for value in values]
+        rows.append([str(system), *cells])
+    yield from markdown([what, *(f"{value:,g}" for value in values)], rows)
+
+
 def of_scenario(runs: pd.DataFrame) -> Iterator[str]:
     """A row per system."""
     rows = []

@@ -16,12 +16,11 @@ import pandas as pd
 sys.path.append(str(Path(__file__).parents[1]))
 
 from page import fill_in
-from tables import markdown, with_served, written
+from tables import across, with_served
 
 from simlora.plotting.bars import WHISKER, intervals, whiskers
 from simlora.plotting.style import LOOK, Picture, canvas, handle, legend_above, log_ticks, styles
 from simlora.results.load import Results
-from simlora.results.statistics import mean_interval
 from simlora.results.tables import Floats
 
 COUNT = "functions.count"
@@ -55,14 +54,8 @@ def overtaken(started_s: Floats) -> float:
 def report(runs: pd.DataFrame) -> Iterator[str]:
     """Per scenario and what is shown: a row per system, a column per number of adapters."""
     for scenario, own in runs.groupby("scenario", sort=False):
-        counts = sorted(own[COUNT].unique())
         for what, (column, form) in SHOWN.items():
-            of = {key: rows[column] for key, rows in own.groupby(["system", COUNT], sort=False)}
-            rows = [
-                [system, *(written(mean_interval(of[system, count]), form) for count in counts)]
-                for system in own["system"].unique()
-            ]
-            yield from markdown([f"{scenario}: {what}", *(f"{count:,}" for count in counts)], rows)
+            yield from across(own, COUNT, column, form, f"{scenario}: {what}")
     longest_s = runs.groupby("system", sort=False)["load_s"].max()
     yield "Longest load of an adapter: " + ", ".join(f"{name} {1000 * s:.0f} ms" for name, s in longest_s.items()) + "."
     yield ""

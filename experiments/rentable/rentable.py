@@ -18,7 +18,7 @@ import pandas as pd
 sys.path.append(str(Path(__file__).parents[1]))
 
 from page import fill_in
-from tables import markdown, written
+from tables import across, markdown
 
 from simlora.plotting.style import LOOK, Picture, canvas, handle, legend_above, log_ticks, styles
 from simlora.results.load import Results, load
@@ -70,12 +70,7 @@ def price_lists(prices: Mapping[str, Price]) -> dict[str, Sequence[Price]]:
 
 def by_rate(runs: pd.DataFrame, column: str, form: str) -> Iterator[str]:
     """A row per deployment, a column per rate."""
-    rates = sorted(runs["rate"].unique())
-    rows = []
-    for system, own in runs.groupby("system", sort=False):
-        cells = [written(mean_interval(own.loc[own["rate"] == rate, column]), form) for rate in rates]
-        rows.append([str(system), *cells])
-    yield from markdown([f"{column}, at requests/s", *(f"{rate:g}" for rate in rates)], rows)
+    yield from across(runs, "rate", column, form, f"{column}, at requests/s")
 
 
 def cheapest(runs: pd.DataFrame, market: str) -> Iterator[str]:

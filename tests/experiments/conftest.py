@@ -13,6 +13,7 @@ import pytest
 from simlora.study.run import run_experiment
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+sys.path.append(str(EXPERIMENTS))
 
 
 @pytest.fixture(scope="session")
