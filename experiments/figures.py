@@ -25,11 +25,13 @@ def dots(found: pd.DataFrame, panels: Mapping[str, Callable[[Axes], None]]) -> P
     rows, members = (list(dict.fromkeys(found[column])) for column in ("row", "member"))
     look = dict(zip(members, OTHERS, strict=False))
     with mpl.rc_context(LOOK):
-        figure, ((*axes,),) = canvas("text", 0.7 + ROW_IN * len(rows), cols=len(panels), sharey=True)
+        figure, ((*axes,),) = canvas(
+            "text", 0.7 + ROW_IN * len(rows) * max(1.0, len(members) / 2), cols=len(panels), sharey=True
+        )
         for one, (panel, finish) in zip(axes, panels.items(), strict=True):
             for at, member in enumerate(members):
                 own = found[(found["panel"] == panel) & (found["member"] == member)].set_index("row").reindex(rows)
-                y = np.arange(len(rows)) + (at - (len(members) - 1) / 2) * 0.35
+                y = np.arange(len(rows)) + (at - (len(members) - 1) / 2) * min(0.35, 0.75 / len(members))
                 one.errorbar(
                     own["estimate"], y, xerr=_sides(own), fmt=look[member].marker, color=look[member].color,
                     markersize=3.2, **{**WHISKER, "ecolor": look[member].color},

@@ -115,12 +115,12 @@ def test_an_ablation_is_each_mechanism_alone_and_in_pairs(script: Script) -> Non
     parts = ["NBS", "NPL", "NDO", "NAB"]
     pairs = [" + ".join(pair) for pair in itertools.combinations(parts, 2)]
     assert {name: keys[name] for name in parts + pairs} == dict.fromkeys(parts, 1) | dict.fromkeys(pairs, 2)
-    worth = script("ablation/worth.py")
+    ratios = script("ratios.py")
     values = {"serverless-lora": 2.0, "NBS": 5.0}
     runs = pd.DataFrame([{"scenario": "s", "system": s, "seed": k, "v": v} for s, v in values.items() for k in (0, 1)])
-    found = worth.ratios(runs.assign(**dict.fromkeys(worth.METRICS.values(), runs["v"])))
+    found = ratios.ratios(runs.assign(**dict.fromkeys(ratios.METRICS.values(), runs["v"])))
     assert set(found["row"]) == {"NBS"}
-    assert found["estimate"].tolist() == [2.5] * len(worth.METRICS)
+    assert found["estimate"].tolist() == [2.5] * len(ratios.METRICS)
 
 
 @pytest.mark.parametrize("path", TELLERS, ids=lambda path: path.stem)
