@@ -1,8 +1,8 @@
 """Whole cold starts on an otherwise idle machine, stage by stage, by the processes that real runs use.
 
 A function with weights of its own, from storage and from the page cache, and one that maps those of a process beside
-it. Needs what real runs need; where that is missing the cases are left out and say so. Weights are made under
-``$SIMLORA_MODELS``, or for each case anew.
+it. Needs what real runs need; where that is missing the cases are left out and say so. So they are on a GPU without
+``$SIMLORA_MODELS``, a folder that may keep gigabytes of weights; the tiny ones of a CPU are made anew for each case.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ def measure(bench: Bench, case: Case) -> Mapping[str, Any]:
         from simlora.validate.folders import prepare
     except ImportError as error:
         return {"skipped": f"no {error.name} here"}
+    if bench.is_gpu and MODELS not in os.environ:
+        return {"skipped": f"{MODELS} names no folder for the weights"}
     backbone = load_backbone(case["model"])
     function = Function(0, "start", backbone, RANK, ("q_proj", "v_proj"), 1.0)
     with _models() as folder, _workers(str(bench.device)) as start:
