@@ -241,7 +241,7 @@ class Simulation:
             "profile": " + ".join(profile.name for profile in profiles),
             "engine": self.system.engine,
             "seed": self.seed,
-            "end_s": float(np.nanmax(self.record.finished_s, initial=0.0)),
+            "end_s": float(np.fmax.reduce(self.record.finished_s, initial=0.0)),
             "gpus": len(self.cluster.every_gpu),
             "gpu_models": [gpu.kind for gpu in self.cluster.every_gpu],
             "gpu_capacity_bytes": [gpu.capacity_bytes for gpu in self.cluster.every_gpu],

@@ -95,6 +95,12 @@ def test_what_waits_when_all_is_lost_for_good_fails(world: Make, column: Make) -
     }
 
 
+def test_a_run_in_which_nothing_finishes_ends_at_its_beginning(world: Make, column: Make) -> None:
+    record = world({"what": "node", "at_s": 1.0}, rows=[(0.0, 0, 100, 10)]).run()
+    assert column(record, "outcome") == ["failed"]
+    assert record.facts["end_s"] == 0.0
+
+
 @pytest.mark.parametrize(("what", "gpus"), [("gpu", [2]), ("node", [2, 3])])
 def test_a_node_is_lost_with_all_its_gpus_and_its_host_memory(what: str, gpus: list[int]) -> None:
     failure = Failure.model_validate({"what": what, what: 2 if what == "gpu" else 1, "at_s": 60.0, "for_s": 5.0})
