@@ -24,7 +24,7 @@ METRICS = {
     "cost-effectiveness": "cost_effectiveness",
 }
 NARROW = ("E2E", "cost")
-"""Whose ratios lie close enough together for an even axis."""
+"""Whose ratios mostly lie close enough together for an even axis."""
 
 
 def ratios(summary: pd.DataFrame) -> pd.DataFrame:
@@ -51,16 +51,19 @@ def report(summary: pd.DataFrame) -> Iterator[str]:
         yield from markdown([f"{scenario}: ratio to {WHOLE}", *METRICS], rows)
 
 
-def picture(summary: pd.DataFrame, drawn: Collection[str]) -> Picture:
-    """The ratios of all scenarios, a panel per metric."""
+def picture(summary: pd.DataFrame, drawn: Collection[str], even: Collection[str] = NARROW) -> Picture:
+    """The ratios of all scenarios, a panel per metric, on logarithmic axes but for those named in ``even``."""
     found = ratios(summary).drop(columns="ratio")
-    return dots(found[found["panel"].isin(drawn)], dict.fromkeys(drawn, _as_ratio))
+    panels = {metric: _even if metric in even else _logarithmic for metric in drawn}
+    return dots(found[found["panel"].isin(drawn)], panels)
 
 
-def _as_ratio(axes: Axes) -> None:
-    metric = axes.get_xlabel()
+def _even(axes: Axes) -> None:
     axes.axvline(1.0, color="#000000", linewidth=0.6)
-    axes.set_xlabel(f"{metric}, ratio to {WHOLE}")
-    if metric not in NARROW:
-        axes.set_xscale("log")
-        log_ticks(axes.xaxis)
+    axes.set_xlabel(f"{axes.get_xlabel()}, ratio to {WHOLE}")
+
+
+def _logarithmic(axes: Axes) -> None:
+    _even(axes)
+    axes.set_xscale("log")
+    log_ticks(axes.xaxis)
