@@ -39,8 +39,8 @@ check: $(VENV)/.installed-dev ## lint, formatting and types
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed-dev ## measure speed against bare SimPy; judges nothing
-	$(BIN)/python -m benchmarks.request_level serverless-lora serverless-llm insta-infer vllm
-	$(BIN)/python -m benchmarks.iteration_level vllm s-lora
+	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.parallel
 
 # What ARTIFACT.md says to expect, in at most 45 minutes; the doctor may have something to say and is not what is judged.
 QUICK_CLAIMS := comparison slo throughput overheads breakdown scaling

@@ -71,15 +71,29 @@ def _run(simulation: Simulation) -> RunRecord:
     return record
 
 
-def print_row(title: str, once: Sequence[str], repeats: int) -> None:
-    """The medians of ``repeats`` runs of a module and its arguments, which print what :func:`measure` returns."""
+class Row(NamedTuple):
+    """Medians of runs in turn; ``ratio`` is bare SimPy's time-outs per second over requests per second."""
+
+    title: str
+    ratio: float
+    bare_per_s: float
+    of: Measured
+
+
+def row(title: str, once: Sequence[str], repeats: int) -> Row:
+    """Of ``repeats`` runs of a module and its arguments, which print what :func:`measure` returns."""
     runs = []
     for _ in range(repeats):
         bare = bare_simpy_per_s()
         out = subprocess.run([sys.executable, "-m", *once], capture_output=True, check=True, text=True)
         runs.append((bare, Measured(*map(float, out.stdout.split()))))
     of = Measured(*(statistics.median(column) for column in zip(*(run for _, run in runs), strict=True)))
-    bare = statistics.median(bare for bare, _ in runs)
     ratio = statistics.median(bare / run.per_s for bare, run in runs)
-    speed = f"{title:34} {of.per_s:12,.0f} {bare:14,.0f} {ratio:14.0f}"
+    return Row(title, ratio, statistics.median(bare for bare, _ in runs), of)
+
+
+def print_row(found: Row) -> None:
+    """One line under :data:`HEADER`."""
+    of = found.of
+    speed = f"{found.title:34} {of.per_s:12,.0f} {found.bare_per_s:14,.0f} {found.ratio:14.0f}"
     print(f"{speed} {of.added_bytes:15,.0f} {of.peak_mib:10,.0f} {of.batch:12.2f} {of.cold:7.1%}", flush=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.in_turn import HEADER, measure, print_row
+from benchmarks.in_turn import HEADER, measure, print_row, row
 from simlora.cluster.config import ClusterConfig
 from simlora.engine import Simulation
 from simlora.latency import engines
@@ -83,7 +83,7 @@ def main() -> None:
     options = ["--once", "--gpus", str(asked.gpus), "--requests", str(asked.requests)]
     options += ["--stepwise"] if asked.stepwise else []
     for system in systems:
-        print_row(system, ["benchmarks.iteration_level", system, *options], asked.repeats)
+        print_row(row(system, ["benchmarks.iteration_level", system, *options], asked.repeats))
 
 
 if __name__ == "__main__":

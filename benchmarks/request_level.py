@@ -12,7 +12,7 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from benchmarks.in_turn import HEADER, measure, print_row
+from benchmarks.in_turn import HEADER, measure, print_row, row
 from simlora.cluster.config import ClusterConfig
 from simlora.engine import Simulation
 from simlora.study.functions import make_functions, read_functions
@@ -73,9 +73,8 @@ def main() -> None:
     print(f"{asked.requests} requests at 1 req/s, median of {asked.repeats}, bare SimPy measured before each run")
     print(f"{'system':34} {HEADER}")
     for system in systems:
-        print_row(
-            system, ["benchmarks.request_level", system, "--once", "--requests", str(asked.requests)], asked.repeats
-        )
+        once = ["benchmarks.request_level", system, "--once", "--requests", str(asked.requests)]
+        print_row(row(system, once, asked.repeats))
 
 
 if __name__ == "__main__":

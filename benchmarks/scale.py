@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.in_turn import HEADER, measure, print_row
+from benchmarks.in_turn import HEADER, measure, print_row, row
 from simlora.cluster.config import ClusterConfig
 from simlora.engine import Simulation
 from simlora.systems import list_systems, load_system
@@ -96,10 +96,10 @@ def main() -> None:
     print(f"{asked.system}, median of {asked.repeats}, bare SimPy before each run")
     print(f"{'functions x GPUs x requests':34} {HEADER}")
     for name in names:
-        for row, (functions, gpus, requests, _) in enumerate(SET_UPS[name]):
-            once = [name, "--once", str(row), "--system", asked.system, "--share", str(asked.share)]
+        for number, (functions, gpus, requests, _) in enumerate(SET_UPS[name]):
+            once = [name, "--once", str(number), "--system", asked.system, "--share", str(asked.share)]
             title = f"{functions:,} x {gpus:,} x {int(requests * asked.share):,}"
-            print_row(title, ["benchmarks.scale", *once], asked.repeats)
+            print_row(row(title, ["benchmarks.scale", *once], asked.repeats))
 
 
 if __name__ == "__main__":
