@@ -5,7 +5,7 @@ from __future__ import annotations
 from simlora.errors import ConfigError
 
 MOST_REQUESTS = 20_000_000
-"""Of one run: its record takes 500 to 900 bytes a request, so this is some 15 GB."""
+"""Of one run: what stays in memory of a request is some 100 bytes, so this is 2 GB."""
 MOST_TOKENS = 10_000_000
 """Of one request: the longest context that a published model states (Llama 4 Scout's model card)."""
 MOST_DURATION_S = 366 * 86_400.0
