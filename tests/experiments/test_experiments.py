@@ -123,6 +123,16 @@ def test_an_ablation_is_each_mechanism_alone_and_in_pairs(script: Script) -> Non
     assert found["estimate"].tolist() == [2.5] * len(ratios.METRICS)
 
 
+def test_a_table_across_numbers_has_each_systems_mean_at_each(script: Script) -> None:
+    rows = [("a", n, seed, 10.0 * n + seed) for n in (1000, 5) for seed in (0, 2)]
+    rows += [("b", n, seed, 7.0) for n in (1000, 5) for seed in (0, 2)]
+    runs = pd.DataFrame(rows, columns=["system", "n", "seed", "value"])
+    head, _, first, second, _ = script("tables.py").across(runs, "n", "value", ".0f", "what")
+    assert head == "| what | 5 | 1,000 |"
+    assert first == "| a | 51 (50 to 52) | 10,001 (10,000 to 10,002) |"
+    assert second == "| b | 7 (7 to 7) | 7 (7 to 7) |"
+
+
 @pytest.mark.parametrize("path", TELLERS, ids=lambda path: path.stem)
 def test_a_folder_without_results_is_told_in_one_line(path: Path, tmp_path: Path) -> None:
     command = [sys.executable, str(path), str(tmp_path / "none")]
