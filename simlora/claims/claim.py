@@ -18,6 +18,7 @@ SCALES = {
     "s": 1.0,
     "ms": 1e3,
     "%": 1e2,
+    "MB": 1e-6,
     "USD": 1.0,
     "tokens/s": 1.0,
     "requests": 1.0,
