@@ -73,7 +73,8 @@ def policy_class(role: str, name: str, base_dir: Path, where: str = "") -> type:
     module = _import_from(module_name, base_dir, where)
     found = getattr(module, class_name, None)
     if not isinstance(found, type):
-        classes = [key for key, value in vars(module).items() if isinstance(value, type)]
+        own = [value for value in vars(module).values() if getattr(value, "__module__", None) == module.__name__]
+        classes = [value.__name__ for value in own if isinstance(value, type)]
         raise unknown_name(f"class in {module_name}", class_name, classes, where)
     return found
 
@@ -116,7 +117,8 @@ def _import_from(module_name: str, base_dir: Path, where: str) -> Any:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name == module_name.split(".")[0]:
-            raise ConfigError(f'{before(where)}no module "{module_name}" in {" or ".join(places)}') from None
+            near = did_you_mean(module_name, {file.stem for place in places for file in Path(place).glob("*.py")})
+            raise ConfigError(f'{before(where)}no module "{module_name}" in {" or ".join(places)}{near}') from None
         raise ConfigError(f"{before(where)}{_file(module_name, places)}: {error}") from error
     except (Exception, SystemExit) as error:
         raise ConfigError(f"{before(where)}{_blame(error, _file(module_name, places))}") from error

@@ -101,6 +101,13 @@ def test_truncated_gzip(tmp_path: Path) -> None:
             read_requests(path, FUNCTIONS)
 
 
+@pytest.mark.parametrize("name", ["mine.csv", "mine.csv.gz", "mine.parquet"])
+def test_a_folder_is_not_called_damaged(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(TraceError, match=f"{name}: a folder, not a file"):
+        read_requests(tmp_path / name, FUNCTIONS)
+
+
 def test_bad_parquet(tmp_path: Path) -> None:
     path = tmp_path / "mine.parquet"
     columns = {

@@ -125,6 +125,8 @@ def batches(path: Path, columns: Sequence[str]) -> Iterator[Batch]:
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
     """Turn what the file system and the format say of a missing, truncated or damaged file into one message."""
+    if path.is_dir():
+        raise TraceError(f"{path}: a folder, not a file")
     try:
         yield
     except FileNotFoundError:
