@@ -67,7 +67,9 @@ def test_a_run_may_take_so_many_seconds(ill, jobs):
     ran = run(ill("while True: pass"), jobs=jobs, sets=["seeds=1", "cell_timeout_s=10.0"])
     assert {system for system, _ in failed(ran)} == {"mine", "no sharing"}
     for error in failed(ran).values():
-        assert error == "study_policies.py:16: OutOfTime: not finished after cell_timeout_s = 10 (in 'while True: pass')"
+        assert (
+            error == "study_policies.py:16: OutOfTime: not finished after cell_timeout_s = 10 (in 'while True: pass')"
+        )
 
 
 def test_one_job_is_one_run_at_a_time(ill):
