@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simlora.errors import ConfigError, TraceError
+from simlora.errors import ConfigError, TraceError, did_you_mean
 
 HEADER = re.compile(r"\s*(\[\[?)([^\[\]]+)\]\]?\s*(#.*)?$")
 ASSIGNMENT = re.compile(r"""\s*((?:[\w.\-\s]|"[^"]*"|'[^']*')+?)\s*=""")
@@ -43,12 +43,20 @@ class Document:
             raise type(error)(f"{self.where(key)}: {error}") from error
 
 
+def _near(path: Path) -> str:
+    """What may have been meant by a path that cannot be read."""
+    if path.is_dir():
+        inside = sorted(other.name for other in path.glob("*.toml"))
+        return f"; in it: {', '.join(inside)}" if inside else ""
+    return did_you_mean(path.name, (other.name for other in path.parent.glob("*.toml")))
+
+
 def read_document(path: Path) -> Document:
     """Read a TOML file; :class:`ConfigError` naming file and line if it can't be read or isn't TOML."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
+        raise ConfigError(f"{path}: {error.strerror}{_near(path)}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not a UTF-8 text file ({error.reason} at byte {error.start})") from None
     try:
