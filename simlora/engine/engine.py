@@ -33,7 +33,10 @@ from simlora.systems.config import SystemConfig
 
 
 class Engine:
-    """One system on one cluster: mechanism here, decisions in ``policies``, work in ``backend``."""
+    """One system on one cluster: mechanism here, decisions in ``policies``, work in ``backend``.
+
+    ``moved_s``: when a request last ended or a batch last went on.
+    """
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class Engine:
         self.estimates = estimates
         self.record = record
         self.unresolved = len(record.outcome)
+        self.moved_s = 0.0
         self._observers = [policy for policy in policies.values() if isinstance(policy, Observes)]
         self.arrival_observers = [policy for policy in policies.values() if isinstance(policy, ObservesArrivals)]
         self.served_observers = [policy for policy in policies.values() if isinstance(policy, ObservesServed)]
@@ -87,3 +91,4 @@ class Engine:
             raise RuntimeError(f"request {request} ended twice")
         self.record.outcome[request] = outcome
         self.unresolved -= 1
+        self.moved_s = self.env.now

@@ -185,6 +185,7 @@ class Server:
         chunks = self._chunks(instance)
         if chunks and not (chunks[-1].last and len(chunks) == self._batch.prefilling(instance)):
             at_most = 1
+        self._engine.moved_s = self._env.now
         return chunks, self._engine.backend.run(instance, chunks, at_most)
 
     def _chunks(self, instance: Instance) -> list[PrefillChunk]:

@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -204,20 +205,25 @@ class Simulation:
         return any(instance.on_demand and instance.state is InstanceState.STARTING for instance in instances)
 
     def _until_all_ended(self, engine: Engine) -> None:
-        """Step by step, looking now and then whether requests still move: policies can keep a clock busy for ever."""
-        step, moved, since_s, looks = self.env.step, (-1, -1), 0.0, 0
+        """Step by step, up to where requests have stood still for too long: policies can keep a clock busy for ever.
+
+        That is told by the time alone, so that where failures are to blame their requests fail at a time that does not
+        hang on how many events a batch takes; only where the time itself stands still are events counted.
+        """
+        step, peek, moved_s, looks = self.env.step, self.env.peek, -inf, 0
         while engine.unresolved:
-            now = (engine.unresolved, self.backend.runs)
-            if now != moved:
-                moved, since_s, looks = now, self.env.now, 0
-            since_s = max(since_s, min(self.env.now, self._last_arrival_s))
+            if engine.moved_s != moved_s:
+                moved_s, looks = engine.moved_s, 0
             looks += 1
-            if looks > LOOKS or self.env.now - since_s > PATIENCE_S:
+            give_up_s = max(moved_s, self._last_arrival_s) + PATIENCE_S
+            if looks > LOOKS or give_up_s < peek() < inf:
                 raise StalledError(self._stalled(engine))
             for _ in range(STEPS_A_LOOK):
                 step()
                 if not engine.unresolved:
                     return
+                if peek() > give_up_s:
+                    break
 
     @property
     def _last_arrival_s(self) -> float:
